@@ -1,0 +1,214 @@
+//! Stages on an engine without a daemon or a cloud: what is undone, in which order, and what is told.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::cancel::{Cancel, CancelReason};
+use super::event::{EventKind, Outcome, Stage};
+use super::retry::pause;
+use super::undo::Undo;
+use super::{Engine, EventReceiver, Perform, events};
+use crate::fault::Fault;
+
+const LONG: Duration = Duration::from_secs(60);
+
+fn container(name: &str) -> Undo {
+    Undo::RemoveContainer { name: name.into() }
+}
+
+fn engine() -> (Engine, EventReceiver, Rc<RefCell<Vec<Undo>>>) {
+    engine_with(Cancel::never())
+}
+
+/// An engine whose undos are written down when they are done; the one named `stuck` fails, `slow` takes a moment and
+/// `endless` never ends.
+fn engine_with(cancel: Cancel) -> (Engine, EventReceiver, Rc<RefCell<Vec<Undo>>>) {
+    let (events, receiver) = events();
+    let done = Rc::new(RefCell::new(Vec::new()));
+    let seen = done.clone();
+    let perform: Perform = Rc::new(move |undo| {
+        let seen = seen.clone();
+        Box::pin(async move {
+            let stuck = undo == container("stuck");
+            if undo == container("slow") {
+                pause(Duration::from_millis(100)).await;
+            }
+            if undo == container("endless") {
+                std::future::pending::<()>().await;
+            }
+            seen.borrow_mut().push(undo);
+            if stuck { Err(Fault::new("it is stuck")) } else { Ok(()) }
+        })
+    });
+    (Engine::new(events, cancel, perform), receiver, done)
+}
+
+async fn told(engine: Engine, mut receiver: EventReceiver) -> Vec<EventKind> {
+    drop(engine);
+    let mut told = Vec::new();
+    while let Some(event) = receiver.next().await {
+        told.push(event.kind);
+    }
+    told
+}
+
+#[tokio::test]
+async fn cleanup_happens_with_the_stage_and_undo_newest_first_at_the_end() {
+    let (engine, _receiver, done) = engine();
+    let passed = engine
+        .stage(Stage::Build, LONG, async |cx| {
+            cx.undo(container("first"));
+            cx.undo(container("second"));
+            cx.at_end(container("image"));
+            cx.cleanup(container("helper"));
+            Ok(())
+        })
+        .await;
+    assert!(passed.is_ok());
+    assert_eq!(*done.borrow(), [container("helper")]);
+    assert!(engine.unwind().await.is_empty());
+    let done_now = done.borrow().clone();
+    assert_eq!(done_now[0], container("helper"));
+    let of_the_run: Vec<_> = done_now[1..].iter().filter(|undo| **undo != container("image")).cloned().collect();
+    assert_eq!(of_the_run, ["second", "first"].map(container));
+    assert!(done_now.contains(&container("image")));
+    assert!(engine.unwind().await.is_empty(), "a second time there is nothing left to do");
+    assert_eq!(done.borrow().len(), 4);
+}
+
+#[tokio::test]
+async fn what_is_handed_over_is_not_undone() {
+    let (engine, _receiver, done) = engine();
+    let stage = async |cx: &super::StageCx| {
+        cx.undo(container("kept"));
+        cx.undo(container("settled"));
+        cx.settle(&container("settled"));
+        cx.at_end(container("image"));
+        Ok(())
+    };
+    assert!(engine.stage(Stage::Deploy, LONG, stage).await.is_ok());
+    engine.hand_over();
+    assert!(engine.unwind().await.is_empty());
+    assert_eq!(*done.borrow(), [container("image")]);
+}
+
+#[tokio::test]
+async fn an_undo_that_fails_is_left_and_does_not_stop_the_others() {
+    let (engine, receiver, done) = engine();
+    let stage = async |cx: &super::StageCx| {
+        ["one", "stuck", "two"].map(container).into_iter().for_each(|undo| cx.undo(undo));
+        Err::<(), _>(Fault::new("no"))
+    };
+    let stopped = engine.stage(Stage::Deploy, LONG, stage).await.unwrap_err();
+    assert_eq!(stopped.key.stage, Stage::Deploy);
+    assert_eq!(engine.unwind().await, [container("stuck")]);
+    assert_eq!(*done.borrow(), ["two", "stuck", "one"].map(container));
+    let told = told(engine, receiver).await;
+    let failures = told.iter().filter(|kind| matches!(kind, EventKind::Undone { error: Some(_), .. }));
+    assert_eq!(failures.count(), 1);
+}
+
+#[tokio::test]
+async fn a_stage_that_takes_too_long_is_stopped_and_cleaned_up() {
+    let (engine, receiver, done) = engine();
+    let stage = async |cx: &super::StageCx| {
+        cx.cleanup(container("helper"));
+        std::future::pending::<Result<(), Fault>>().await
+    };
+    let stopped = engine.stage(Stage::UnitTest, Duration::from_millis(50), stage).await.unwrap_err();
+    assert!(stopped.timed_out && stopped.cancelled.is_none());
+    assert_eq!(*done.borrow(), ["helper", "helper"].map(container), "what was in flight is removed once more");
+    let told = told(engine, receiver).await;
+    let Some(EventKind::StageFinished { outcome: Outcome::Failed(fault), .. }) = told.last() else { panic!("no end") };
+    assert_eq!(fault.what(), "unit test did not end within 50 ms");
+}
+
+#[tokio::test]
+async fn stages_that_never_began_are_skipped_once() {
+    let (engine, receiver, _) = engine();
+    let all = [Stage::Check, Stage::Build, Stage::Push].map(Into::into);
+    assert!(engine.stage(Stage::Check, LONG, async |_| Err::<(), _>(Fault::new("no engine"))).await.is_err());
+    engine.skip_rest(&all, "check did not pass");
+    engine.skip_rest(&all, "check did not pass");
+    let told = told(engine, receiver).await;
+    let skipped =
+        told.iter().filter(|kind| matches!(kind, EventKind::StageFinished { outcome: Outcome::Skipped(_), .. }));
+    assert_eq!(skipped.count(), 2);
+}
+
+/// A run whose one stage is cut off by `reason`, with something slow to undo.
+async fn cut_off(reason: CancelReason, undo: &str) -> (Vec<Undo>, Vec<EventKind>) {
+    let (sender, receiver) = watch::channel(None);
+    let (engine, events, _) = engine_with(Cancel::by(receiver));
+    let stage = async |cx: &super::StageCx| {
+        cx.undo(container(undo));
+        sender.send_replace(Some(reason));
+        std::future::pending::<Result<(), Fault>>().await
+    };
+    let stopped = engine.stage(Stage::Deploy, LONG, stage).await.unwrap_err();
+    assert_eq!(stopped.cancelled, Some(reason));
+    let second = async {
+        pause(Duration::from_millis(50)).await;
+        if undo == "endless" {
+            sender.send_replace(Some(CancelReason::Terminate));
+        }
+    };
+    let (left, ()) = tokio::join!(engine.unwind(), second);
+    drop(sender);
+    (left, told(engine, events).await)
+}
+
+#[tokio::test]
+async fn the_runs_own_time_limit_does_not_hurry_an_undo() {
+    let (left, told) = cut_off(CancelReason::RunTimeout, "slow").await;
+    assert!(left.is_empty());
+    let cancelling = told.iter().filter(|kind| matches!(kind, EventKind::Cancelling { .. })).count();
+    assert_eq!(cancelling, 1);
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_an_undo_and_leaves_it_to_be_told() {
+    let (left, told) = cut_off(CancelReason::Interrupt, "endless").await;
+    assert_eq!(left, [container("endless")]);
+    let reasons = told.iter().filter_map(|kind| match kind {
+        EventKind::Cancelling { reason } => Some(*reason),
+        _ => None,
+    });
+    assert_eq!(reasons.collect::<Vec<_>>(), [CancelReason::Interrupt, CancelReason::Terminate]);
+}
+
+#[tokio::test]
+async fn a_stage_that_may_not_begin_any_more_ends_once() {
+    let (_sender, receiver) = watch::channel(Some(CancelReason::Interrupt));
+    let (engine, events, _) = engine_with(Cancel::by(receiver));
+    assert!(engine.stage(Stage::Push, LONG, async |_| Ok(())).await.is_err());
+    engine.skip_rest(&[Stage::Push.into()], "the run was cancelled");
+    let told = told(engine, events).await;
+    assert_eq!(told.iter().filter(|kind| matches!(kind, EventKind::StageFinished { .. })).count(), 1);
+}
+
+#[tokio::test]
+async fn a_cancellation_is_told_once_and_before_anything_is_removed() {
+    let (events, receiver) = events();
+    let perform: Perform = Rc::new(|_| Box::pin(async { Ok(()) }));
+    let engine = Engine::new(events, Cancel::listen(Duration::ZERO).unwrap(), perform);
+    let never = async |cx: &super::StageCx| {
+        cx.undo(container("helper"));
+        std::future::pending::<Result<(), Fault>>().await
+    };
+    let (one, two) =
+        tokio::join!(engine.stage(Stage::UnitTest, LONG, never), engine.stage(Stage::AcceptanceContainer, LONG, never));
+    assert!(one.is_err() && two.is_err());
+    assert!(engine.stage(Stage::Push, LONG, never).await.is_err(), "nothing begins afterwards");
+    engine.unwind().await;
+    let told = told(engine, receiver).await;
+    let cancelling: Vec<usize> =
+        (0..told.len()).filter(|&at| matches!(told[at], EventKind::Cancelling { .. })).collect();
+    let undoing = told.iter().position(|kind| matches!(kind, EventKind::Undoing { .. }));
+    assert!(cancelling.len() == 1 && Some(cancelling[0]) < undoing);
+    let is_cancelled = |kind: &&EventKind| matches!(kind, EventKind::StageFinished { outcome: Outcome::Cancelled, .. });
+    assert_eq!(told.iter().filter(is_cancelled).count(), 3);
+}

@@ -1,0 +1,193 @@
+//! How an image is named: repository, tag and digest, parsed and printed here and nowhere else.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A registry and a path in it, without tag or digest: `123.dkr.ecr.eu-west-1.amazonaws.com/shop`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Repository {
+    host: String,
+    path: String,
+}
+
+impl Repository {
+    /// Docker Hub's name in references; its API answers at [`Repository::api_host`].
+    pub const DOCKER_HUB: &str = "docker.io";
+
+    /// Reads a repository. Text without a registry host belongs to `default_host`.
+    ///
+    /// As docker does, the first part is a host when it has a dot or a colon or is `localhost`
+    /// (distribution's reference grammar).
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong with the text.
+    pub fn parse(text: &str, default_host: &str) -> Result<Self, String> {
+        if text.contains('@') {
+            return Err("must not have a digest; the digest is the registry's answer".into());
+        }
+        let (host, path) = match text.split_once('/') {
+            Some((host, path)) if host.contains(['.', ':']) || host == "localhost" => (host, path),
+            _ => (default_host, text),
+        };
+        if path.contains(':') {
+            return Err("must not have a tag; write the tag in the input `tag`".into());
+        }
+        let part = |text: &str| {
+            !text.is_empty()
+                && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b))
+                && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+                && text.ends_with(|c: char| c.is_ascii_alphanumeric())
+        };
+        if !path.split('/').all(part) {
+            return Err("must be lower-case words joined by `/`, such as `registry.example.com/team/shop`".into());
+        }
+        let path =
+            if host == Self::DOCKER_HUB && !path.contains('/') { format!("library/{path}") } else { path.into() };
+        Ok(Self { host: host.to_owned(), path })
+    }
+
+    /// The registry's host, with its port if it has one.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Where the registry's API answers.
+    pub fn api_host(&self) -> &str {
+        if self.host == Self::DOCKER_HUB { "registry-1.docker.io" } else { &self.host }
+    }
+
+    /// The path inside the registry.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Whether docker speaks plain HTTP to it, which it does for `127.0.0.0/8` and `localhost` alone.
+    pub fn is_loopback(&self) -> bool {
+        let name = self.host.split(':').next().unwrap_or_default();
+        name == "localhost" || name.starts_with("127.")
+    }
+}
+
+impl fmt::Display for Repository {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.host, self.path)
+    }
+}
+
+/// A tag: at most 128 of letters, digits, `_`, `.` and `-`, not starting with `.` or `-` (distribution's grammar).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Tag(String);
+
+impl Tag {
+    /// Reads a tag.
+    ///
+    /// # Errors
+    /// A sentence that says what a tag may be.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let legal = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
+        if text.is_empty() || text.len() > 128 || !text.bytes().all(legal) || text.starts_with(['.', '-']) {
+            return Err(
+                "must be 1 to 128 letters, digits, `_`, `.` or `-`, and start with a letter, digit or `_`".into()
+            );
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The tag as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// `sha256:` and 64 hex digits: a manifest's digest, or an image id (the digest of its configuration).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Digest(String);
+
+impl Digest {
+    /// Reads a digest.
+    ///
+    /// # Errors
+    /// A sentence that shows the text.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        match text.strip_prefix("sha256:") {
+            Some(hex) if hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_hexdigit()) => Ok(Self(text.to_owned())),
+            _ => Err(format!("`{text}` is no sha256 digest")),
+        }
+    }
+
+    /// The digest of these bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        use sha2::Digest as _;
+        let hash = sha2::Sha256::digest(bytes);
+        Self(format!("sha256:{}", hash.iter().map(|b| format!("{b:02x}")).collect::<String>()))
+    }
+
+    /// The digest with its algorithm.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The first twelve hex digits, as docker prints an id.
+    pub fn short(&self) -> &str {
+        &self.0["sha256:".len()..][..12]
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// `repository:tag`, the name that people and bundles use.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct TaggedRef {
+    /// The repository.
+    pub repository: Repository,
+    /// The tag in it.
+    pub tag: Tag,
+}
+
+impl fmt::Display for TaggedRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.repository, self.tag)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Digest, Repository, Tag};
+
+    #[test]
+    fn the_host_is_told_from_the_path_as_docker_does() {
+        let cases = [
+            ("shop", "docker.io", "docker.io/library/shop"),
+            ("team/shop", "docker.io", "docker.io/team/shop"),
+            ("localhost/shop", "docker.io", "localhost/shop"),
+            ("127.0.0.1:5000/shop", "docker.io", "127.0.0.1:5000/shop"),
+            ("shop", "127.0.0.1:5000", "127.0.0.1:5000/shop"),
+            ("quay.io/team/shop", "docker.io", "quay.io/team/shop"),
+        ];
+        for (text, host, printed) in cases {
+            assert_eq!(Repository::parse(text, host).map(|r| r.to_string()), Ok(printed.to_owned()));
+        }
+        for bad in ["", "Shop", "shop:1", "shop@sha256:00", "a//b", "-shop"] {
+            assert!(Repository::parse(bad, "docker.io").is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn tags_and_digests_are_checked() {
+        assert!(Tag::parse("1.0_rc-2").is_ok());
+        assert!(Tag::parse(".x").is_err() && Tag::parse("").is_err() && Tag::parse("a b").is_err());
+        assert_eq!(Digest::of(b"").short(), "e3b0c44298fc");
+        assert!(Digest::parse("sha256:12").is_err());
+    }
+}

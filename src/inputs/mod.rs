@@ -1,0 +1,354 @@
+//! [`Plan`]: everything this run will do, fully typed. After it is made nobody reads the environment again.
+
+pub mod ci;
+pub mod definition;
+pub mod docker_config;
+pub mod files;
+mod git;
+pub mod help;
+pub mod problem;
+pub mod raw;
+pub mod resolve;
+pub mod secret;
+mod values;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use ci::CiFacts;
+pub use problem::Problem;
+pub use raw::RawInputs;
+pub use secret::Secret;
+
+use crate::image::{Repository, Tag};
+
+/// Which part of the story a run tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunKind {
+    /// All of it.
+    Pipeline,
+    /// Up to the tests.
+    Test,
+    /// Up to push.
+    Push,
+    /// An existing tag is deployed: no build, no daemon.
+    Deploy,
+    /// The check stage alone.
+    Check,
+}
+
+/// Where the APIs are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloudKind {
+    /// Amazon's.
+    Aws,
+    /// The embedded one.
+    Local,
+}
+
+/// Everything this run will do.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Which part of the story.
+    pub run: RunKind,
+    /// Where the APIs are.
+    pub cloud: CloudKind,
+    /// The application's name in check runs: `shop / build`.
+    pub name: String,
+    /// This attempt. Names of containers, networks and templates end in it.
+    pub run_id: String,
+    /// What the run is about: a hash of application, live CNAME, revision and settings.
+    pub run_key: String,
+    /// The run's own time limit.
+    pub timeout: Duration,
+    /// What the CI told us unasked.
+    pub ci: CiFacts,
+    /// The commit that is built; it names the tag.
+    pub revision: String,
+    /// The image's name.
+    pub image: ImagePlan,
+    /// How it is built.
+    pub build: BuildPlan,
+    /// Unit tests, if there are any.
+    pub unit_test: Option<UnitTestPlan>,
+    /// Acceptance tests.
+    pub acceptance: AcceptancePlan,
+    /// How the application is started and probed.
+    pub app: AppPlan,
+    /// How to log in to the registry.
+    pub registry: RegistryPlan,
+    /// Where the image is deployed to. Today the list has at most one.
+    pub sites: Vec<SitePlan>,
+    /// How AWS is reached.
+    pub aws: AwsPlan,
+    /// How the run is reported.
+    pub report: ReportPlan,
+    /// Sentences for the check stage: what was decided for the user and may surprise.
+    pub notes: Vec<String>,
+}
+
+/// The image's name.
+#[derive(Clone, Debug)]
+pub struct ImagePlan {
+    /// Where it lives.
+    pub repository: Repository,
+    /// Its tag.
+    pub tag: Tag,
+}
+
+/// How the image is built.
+#[derive(Clone, Debug)]
+pub struct BuildPlan {
+    /// Directory that is sent to the daemon.
+    pub context: PathBuf,
+    /// The Dockerfile's path inside the context.
+    pub dockerfile: String,
+    /// The stage to build; the last one, if absent.
+    pub target: Option<String>,
+    /// Build arguments.
+    pub args: Vec<(String, String)>,
+    /// Secrets a `RUN --mount=type=secret` may read, by id.
+    pub secrets: Vec<(String, Secret)>,
+    /// Labels put on the image.
+    pub labels: Vec<(String, String)>,
+    /// Platform, such as `linux/amd64`; the daemon's, if absent.
+    pub platform: Option<String>,
+    /// Whether base images are asked for anew.
+    pub pull: bool,
+    /// Whether the cache is left aside.
+    pub no_cache: bool,
+}
+
+/// A command as in a Dockerfile's CMD.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// A JSON array: run as it is, no shell.
+    Exec(Vec<String>),
+    /// Anything else: `sh -c` with the entrypoint cleared.
+    Shell(String),
+}
+
+/// Unit tests inside the built image.
+#[derive(Clone, Debug)]
+pub struct UnitTestPlan {
+    /// What runs them.
+    pub command: Command,
+    /// Paths copied from the repository into the container's working directory.
+    pub files: Vec<PathBuf>,
+    /// Their environment. Values of bare names are secrets.
+    pub env: Vec<(String, Secret)>,
+    /// Where in the container they leave JUnit XML.
+    pub reports: Vec<String>,
+    /// Memory limit in bytes.
+    pub memory: Option<i64>,
+    /// Time limit.
+    pub timeout: Duration,
+}
+
+/// Where acceptance tests run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Against the image as a container.
+    Container,
+    /// Against the candidate environment.
+    Candidate,
+    /// Against live.
+    Live,
+}
+
+impl Place {
+    /// All places, in the order in which they come.
+    pub const ALL: [Place; 3] = [Place::Container, Place::Candidate, Place::Live];
+
+    /// The value of `BEANLINE_PLACE`, and the word in `acceptance_on`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Place::Container => "container",
+            Place::Candidate => "candidate",
+            Place::Live => "live",
+        }
+    }
+}
+
+/// One built-in HTTP check: `GET /ping 200`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpCheck {
+    /// Method, upper case.
+    pub method: String,
+    /// Path with query, starting with `/`.
+    pub path: String,
+    /// Expected status.
+    pub status: u16,
+    /// Text that the body must contain.
+    pub body_has: Option<String>,
+}
+
+/// Acceptance tests.
+#[derive(Clone, Debug)]
+pub struct AcceptancePlan {
+    /// What runs them, in the application's image.
+    pub command: Option<Command>,
+    /// Paths copied from the repository into the test container's working directory.
+    pub files: Vec<PathBuf>,
+    /// Built-in checks.
+    pub http: Vec<HttpCheck>,
+    /// Where they run.
+    pub on: Vec<Place>,
+    /// Whether TLS certificates are verified.
+    pub verify_tls: bool,
+    /// Time limit in each place.
+    pub timeout: Duration,
+    /// URL of the candidate; `{cname}` in it is not yet filled; `http://{cname}/` if absent.
+    pub candidate_url: Option<String>,
+    /// URL of live, likewise.
+    pub live_url: Option<String>,
+}
+
+impl AcceptancePlan {
+    /// Whether there is a test to run in `place`. Readiness is probed in a container whether or not there is one.
+    pub fn has_tests_on(&self, place: Place) -> bool {
+        self.on.contains(&place) && (self.command.is_some() || !self.http.is_empty())
+    }
+}
+
+/// How the application is started and probed.
+#[derive(Clone, Debug)]
+pub struct AppPlan {
+    /// The port it listens on; the image's one `EXPOSE`d port, if absent.
+    pub port: Option<u16>,
+    /// Its environment in container acceptance.
+    pub env: Vec<(String, Secret)>,
+    /// Path that answers with a status under 400 when it is ready.
+    pub ready_path: String,
+    /// How long it may take to become ready.
+    pub ready_timeout: Duration,
+}
+
+/// How to log in to the registry.
+#[derive(Clone, Debug)]
+pub struct RegistryPlan {
+    /// User and password, if they are inputs.
+    pub login: Option<(String, Secret)>,
+    /// Docker's own configuration, as `DOCKER_AUTH_CONFIG` or the file holds it.
+    pub docker_config: Option<Secret>,
+    /// Whether a missing repository is made.
+    pub create_repository: bool,
+}
+
+/// One place the image is deployed to: a closed set of kinds.
+#[derive(Clone, Debug)]
+pub enum SitePlan {
+    /// AWS Elastic Beanstalk.
+    Beanstalk(BeanstalkPlan),
+}
+
+/// How previous environments are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeepPrevious {
+    /// The next deployment ends it.
+    UntilNextDeploy,
+    /// Ended at once, by this run.
+    No,
+}
+
+/// An environment's colour (Elastic Beanstalk Developer Guide, "Health colors and statuses").
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Health {
+    /// No data, or an operation is under way.
+    Grey,
+    /// Failing.
+    Red,
+    /// Some requests or checks fail.
+    Yellow,
+    /// Well.
+    Green,
+}
+
+/// A site on Elastic Beanstalk.
+#[derive(Clone, Debug)]
+pub struct BeanstalkPlan {
+    /// The application.
+    pub application: String,
+    /// The live CNAME or its prefix.
+    pub live: String,
+    /// The application version's label.
+    pub version_label: String,
+    /// Container port that the platform's proxy talks to; the image's one `EXPOSE`d port, if absent.
+    pub port: Option<u16>,
+    /// Whether application and first environment are made when missing.
+    pub create: bool,
+    /// Platform of a first environment; the newest Docker on Amazon Linux 2023, if absent.
+    pub solution_stack: Option<String>,
+    /// Instance profile of a first environment.
+    pub instance_profile: Option<String>,
+    /// Service role of a first environment.
+    pub service_role: Option<String>,
+    /// EC2 key pair of a first environment.
+    pub key_pair: Option<String>,
+    /// Time limit of a deployment.
+    pub deploy_timeout: Duration,
+    /// Health that counts as well.
+    pub minimum_health: Health,
+    /// How long it must stay so.
+    pub healthy_for: Duration,
+    /// How long it may take to get there after `Ready`.
+    pub health_timeout: Duration,
+    /// Whether a failed candidate is kept for a look.
+    pub keep_failed: bool,
+    /// What happens to the previous environment.
+    pub keep_previous: KeepPrevious,
+    /// Bucket for bundles; Beanstalk's own, if absent.
+    pub bucket: Option<String>,
+    /// Path for the load balancer's health check in a first environment.
+    pub ready_path: String,
+    /// Environment properties of a first environment. Values of bare names are secrets.
+    pub environment_variables: Vec<(String, Secret)>,
+}
+
+/// How AWS is reached.
+#[derive(Clone, Debug)]
+pub struct AwsPlan {
+    /// Region; from the ambient configuration, if absent.
+    pub region: Option<String>,
+}
+
+/// What kind of report GitHub gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReportKind {
+    /// Check runs where that is possible, else the log.
+    Auto,
+    /// Check runs.
+    Checks,
+    /// The log alone.
+    Log,
+    /// Nothing but the log, and no step summary.
+    None,
+}
+
+/// How the run is reported.
+#[derive(Clone, Debug)]
+pub struct ReportPlan {
+    /// What kind.
+    pub kind: ReportKind,
+    /// Where check runs go; absent without a token, a repository or a commit.
+    pub github: Option<GithubPlan>,
+    /// `GITHUB_STEP_SUMMARY`.
+    pub summary_file: Option<PathBuf>,
+    /// `GITHUB_OUTPUT`.
+    pub output_file: Option<PathBuf>,
+    /// Texts that must never be shown.
+    pub masks: Vec<Secret>,
+}
+
+/// Where check runs go.
+#[derive(Clone, Debug)]
+pub struct GithubPlan {
+    /// `https://api.github.com`, or `GITHUB_API_URL`.
+    pub api_url: String,
+    /// The token.
+    pub token: Secret,
+    /// `owner/name`.
+    pub repository: String,
+    /// The commit that is reported on.
+    pub sha: String,
+}

@@ -1,0 +1,163 @@
+//! Text becomes a [`Plan`]: every input is looked at, and everything that is wrong is told at once.
+
+mod beanstalk;
+mod commit;
+mod image;
+mod lists;
+mod reading;
+mod report;
+mod run;
+mod tests_of_image;
+
+use std::path::Path;
+
+use sha2::{Digest as _, Sha256};
+
+use super::definition::INPUTS;
+use super::files::ReadFile;
+use super::problem::{Problem, Wrong};
+use super::raw::RawInputs;
+use super::{AwsPlan, CiFacts, CloudKind, Plan, ReportPlan, RunKind, SitePlan};
+use reading::Reading;
+
+/// What a plan depends on besides the inputs.
+#[derive(Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// What the CI tells unasked.
+    pub ci: &'a CiFacts,
+    /// The registry of the local cloud, `127.0.0.1:PORT`: where an image without a host lives with `cloud=local`.
+    pub local_registry: &'a str,
+    /// How files are read: docker's configuration, `.git`.
+    pub read_file: ReadFile<'a>,
+}
+
+/// Where the APIs are, asked before the plan is made because the local cloud has to be there first. An unreadable text
+/// is `aws` here and a problem in [`resolve`].
+pub fn cloud(raw: &RawInputs) -> CloudKind {
+    run::cloud(&mut Reading::new(raw, false))
+}
+
+/// Where a run whose inputs are wrong may be reported.
+pub fn report_alone(raw: &RawInputs, around: &Surroundings<'_>) -> ReportPlan {
+    let mut reading = Reading::new(raw, around.ci.is_github_actions);
+    let commit = commit::resolve(&mut reading, around);
+    report::resolve(&mut reading, &commit.ci, around)
+}
+
+/// Makes the plan.
+///
+/// # Errors
+/// Everything that is wrong, sorted by the name of the input. No problem holds a secret's value.
+pub fn resolve(raw: &RawInputs, around: &Surroundings<'_>) -> Result<Plan, Vec<Problem>> {
+    let mut reading = Reading::new(raw, around.ci.is_github_actions);
+    refuse_what_is_not_built(&mut reading);
+    let cloud = run::cloud(&mut reading);
+    let commit = commit::resolve(&mut reading, around);
+    let (run, note) = run::kind(&mut reading, &commit.ci);
+    let timeout = run::timeout(&mut reading);
+    run::log_format(&mut reading);
+    let name = run::name(&mut reading, &commit.directory);
+    let needs = Needs::of(run);
+
+    let default_host = match cloud {
+        CloudKind::Aws => crate::image::Repository::DOCKER_HUB,
+        CloudKind::Local => around.local_registry,
+    };
+    let image = image::resolve(&mut reading, &commit, &needs, default_host, &name);
+    let build = image::build(&mut reading);
+    let unit_test = tests_of_image::unit_test(&mut reading);
+    let acceptance = tests_of_image::acceptance(&mut reading);
+    let app = tests_of_image::app(&mut reading);
+    let registry = image::registry(&mut reading, around);
+    let tag = image.as_ref().map(|image| image.tag.as_str());
+    let beanstalk = beanstalk::resolve(&mut reading, &needs, tag, &app);
+    let region = run::region(&mut reading, cloud);
+    let report = report::resolve(&mut reading, &commit.ci, around);
+
+    let problems = reading.into_problems();
+    let Some(image) = image.filter(|_| problems.is_empty()) else { return Err(problems) };
+    let revision = commit.revision.unwrap_or_else(|| UNKNOWN_REVISION.to_owned());
+    let sites: Vec<SitePlan> = beanstalk.into_iter().map(SitePlan::Beanstalk).collect();
+    Ok(Plan {
+        run_id: uuid::Uuid::new_v4().simple().to_string().chars().take(8).collect(),
+        run_key: run_key(&sites, &revision, &image),
+        run,
+        cloud,
+        name,
+        timeout,
+        ci: commit.ci,
+        revision,
+        image,
+        build,
+        unit_test,
+        acceptance,
+        app,
+        registry,
+        sites,
+        aws: AwsPlan { region },
+        report,
+        notes: note.into_iter().collect(),
+    })
+}
+
+/// The revision of a run that needs none: tests outside any repository, or a tag that is written out.
+const UNKNOWN_REVISION: &str = "unknown";
+
+/// What a part of the story cannot do without.
+struct Needs {
+    image: bool,
+    site: bool,
+}
+
+impl Needs {
+    fn of(run: RunKind) -> Self {
+        match run {
+            RunKind::Pipeline | RunKind::Deploy | RunKind::Check => Self { image: true, site: true },
+            RunKind::Push => Self { image: true, site: false },
+            RunKind::Test => Self { image: false, site: false },
+        }
+    }
+}
+
+/// Refuses inputs that are set and have no effect yet. What only switches them off is no lie, and passes.
+fn refuse_what_is_not_built(reading: &mut Reading<'_>) {
+    for input in INPUTS.iter().filter(|input| !input.built) {
+        let text = reading.raw.texts.get(input.name);
+        if text.is_some_and(|text| !matches!(text, "none" | "false")) {
+            let wrong = format!("is set, but `{}` is not built yet", input.name);
+            reading.problem(input.name, Wrong::new(wrong, "leave it out"));
+        }
+    }
+}
+
+/// A hash of what the run is about. Secret values are left out: the key is written where many can read it.
+fn run_key(sites: &[SitePlan], revision: &str, image: &super::ImagePlan) -> String {
+    let mut hash = Sha256::new();
+    let mut add = |text: &str| {
+        hash.update(text.len().to_le_bytes());
+        hash.update(text);
+    };
+    add(revision);
+    add(&image.repository.to_string());
+    add(image.tag.as_str());
+    for SitePlan::Beanstalk(site) in sites {
+        [&site.application, &site.live, &site.version_label, &site.ready_path].into_iter().for_each(|text| add(text));
+        add(&site.port.unwrap_or_default().to_string());
+        for setting in [&site.solution_stack, &site.instance_profile, &site.service_role, &site.key_pair] {
+            add(setting.as_deref().unwrap_or_default());
+        }
+        for (name, value) in &site.environment_variables {
+            add(name);
+            add(if value.is_masked() { "" } else { value.reveal() });
+        }
+    }
+    hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A path as an absolute one, as far as the process knows where it is.
+fn absolute(path: &Path) -> std::path::PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+#[cfg(test)]
+mod tests;

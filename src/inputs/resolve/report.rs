@@ -1,0 +1,100 @@
+//! How the run is reported, and everything that must not be shown in it.
+
+use std::path::PathBuf;
+
+use super::Surroundings;
+use super::commit::is_whole;
+use super::image::docker_config;
+use super::lists::{Kind, secret_values};
+use super::reading::{Reading, field, word};
+use crate::inputs::docker_config::DockerConfig;
+use crate::inputs::problem::Wrong;
+use crate::inputs::values::lines;
+use crate::inputs::{CiFacts, GithubPlan, ReportKind, ReportPlan, Secret};
+
+/// Variables of others whose values are credentials: the AWS SDK's, and what the runner gives to an action.
+const CREDENTIALS: &[&str] = &[
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "ACTIONS_RUNTIME_TOKEN",
+    "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+];
+
+/// Shorter texts are not masked: they would be found everywhere.
+const SHORTEST_MASK: usize = 4;
+
+pub(super) fn resolve(reading: &mut Reading<'_>, ci: &CiFacts, around: &Surroundings<'_>) -> ReportPlan {
+    let words = [
+        ("auto", Some(ReportKind::Auto)),
+        ("checks", Some(ReportKind::Checks)),
+        ("log", Some(ReportKind::Log)),
+        ("none", Some(ReportKind::None)),
+        ("statuses", None),
+    ];
+    let kind = reading.value_or(field!(reading.raw, report), ReportKind::Auto, word("report", &words));
+    let wants_checks = match kind {
+        // What imitates GitHub Actions has no check runs.
+        ReportKind::Auto => ci.is_github_actions || ci.event.is_none(),
+        ReportKind::Checks => true,
+        ReportKind::Log | ReportKind::None => false,
+    };
+    let file = |name: &str| reading.raw.variables().get(name).filter(|path| !path.is_empty()).map(PathBuf::from);
+    let (summary_file, output_file) = (file("GITHUB_STEP_SUMMARY"), file("GITHUB_OUTPUT"));
+    ReportPlan {
+        kind,
+        github: if wants_checks { github(reading, ci, kind) } else { None },
+        summary_file: summary_file.filter(|_| kind != ReportKind::None),
+        output_file,
+        masks: masks(reading, around),
+    }
+}
+
+fn github(reading: &mut Reading<'_>, ci: &CiFacts, kind: ReportKind) -> Option<GithubPlan> {
+    let api_url = reading.raw.variables().get("GITHUB_API_URL").map(|url| url.trim().trim_end_matches('/'));
+    let api_url = api_url.filter(|url| !url.is_empty()).unwrap_or("https://api.github.com").to_owned();
+    if api_url.parse::<http::Uri>().ok().is_none_or(|uri| uri.host().is_none() || uri.scheme().is_none()) {
+        let instead = "write a URL such as https://github.example.com/api/v3, or unset it";
+        reading.problem("github_token", Wrong::new("cannot be used: GITHUB_API_URL is no URL", instead));
+        return None;
+    }
+    let token = field!(reading.raw, github_token).text.map(Secret::new);
+    let sha = ci.sha.clone().filter(|sha| is_whole(sha));
+    let cloud_has_its_own = super::run::cloud(&mut Reading::new(reading.raw, false)) == crate::inputs::CloudKind::Local;
+    if kind == ReportKind::Checks && !(token.is_none() && cloud_has_its_own) {
+        let missing = [
+            ("github_token", token.is_none(), "write a token with checks: write"),
+            ("repository", ci.repository.is_none(), "write owner/name"),
+            ("sha", sha.is_none(), "write the whole commit that is reported on"),
+        ];
+        for (name, is_missing, instead) in missing {
+            if is_missing && reading.raw.written(name).is_none() {
+                reading.problem(name, Wrong::new("is missing, and report=checks needs it", instead));
+            }
+        }
+    }
+    Some(GithubPlan { api_url, token: token?, repository: ci.repository.clone()?, sha: sha? })
+}
+
+/// Every secret in the inputs and in the variables we read, whatever else is wrong.
+fn masks(reading: &mut Reading<'_>, around: &Surroundings<'_>) -> Vec<Secret> {
+    let (texts, variables) = (&reading.raw.texts, reading.raw.variables());
+    if lines(texts.mask.as_deref().unwrap_or_default()).any(|text| text.chars().count() < SHORTEST_MASK) {
+        let wrong =
+            Wrong::new("has a text of fewer than 4 characters, which would hide half of the log", "leave it out");
+        reading.problem("mask", wrong);
+    }
+    let mut masks: Vec<Secret> = lines(texts.mask.as_deref().unwrap_or_default()).map(Secret::new).collect();
+    masks.extend([&texts.github_token, &texts.registry_password].into_iter().flatten().map(Secret::new));
+    masks.extend(CREDENTIALS.iter().filter_map(|name| variables.get(*name)).map(Secret::new));
+    masks.extend(secret_values(texts.build_secrets.as_deref(), Kind::Secrets, variables));
+    for list in [&texts.test_env, &texts.app_env, &texts.environment_variables] {
+        masks.extend(secret_values(list.as_deref(), Kind::Environment, variables));
+    }
+    let config = docker_config(variables, around).and_then(|(_, text)| DockerConfig::parse(text.reveal()).ok());
+    masks.extend(config.iter().flat_map(DockerConfig::secrets));
+    masks.retain(|mask| !mask.reveal().trim().is_empty());
+    masks.sort_by(|a, b| a.reveal().cmp(b.reveal()));
+    masks.dedup();
+    masks
+}

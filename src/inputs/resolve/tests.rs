@@ -1,0 +1,255 @@
+//! What a plan is made of, and what is told when none can be made.
+
+use std::io;
+use std::time::Duration;
+
+use super::super::{Command, Health, KeepPrevious, Place, ReportKind, Secret};
+use super::*;
+
+const SHA: &str = "1f0c2aa5d3b1e8c7f6a5b4c3d2e1f0a9b8c7d6e5";
+
+const NEEDED: &[(&str, &str)] = &[
+    ("BEANLINE_IMAGE", "registry.example.com/team/shop"),
+    ("BEANLINE_APPLICATION", "shop"),
+    ("BEANLINE_ENVIRONMENT", "shop-live"),
+    ("BEANLINE_REVISION", SHA),
+];
+
+fn plan_of(variables: &[(&str, &str)], ci: &CiFacts) -> Result<Plan, Vec<Problem>> {
+    let raw = RawInputs::read(variables.iter().map(|(name, value)| (name.into(), value.into())));
+    let read_file = |_: &Path| Err(io::ErrorKind::NotFound.into());
+    resolve(&raw, &Surroundings { ci, local_registry: "127.0.0.1:5000", read_file: &read_file })
+}
+
+fn plan(more: &[(&str, &str)]) -> Plan {
+    match plan_of(&[NEEDED, more].concat(), &CiFacts::default()) {
+        Ok(plan) => plan,
+        Err(problems) => panic!("{problems:?}"),
+    }
+}
+
+fn problems(variables: &[(&str, &str)]) -> Vec<String> {
+    match plan_of(variables, &CiFacts::default()) {
+        Ok(_) => Vec::new(),
+        Err(problems) => problems.iter().map(Problem::to_string).collect(),
+    }
+}
+
+fn only_problem(more: &[(&str, &str)]) -> String {
+    let problems = problems(&[NEEDED, more].concat());
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    problems.concat()
+}
+
+#[test]
+fn four_inputs_are_a_pipeline_with_the_defaults_of_the_table() {
+    let plan = plan(&[]);
+    assert_eq!((plan.run, plan.cloud, plan.name.as_str()), (RunKind::Pipeline, CloudKind::Aws, "shop"));
+    assert_eq!(plan.image.tag.as_str(), SHA);
+    assert_eq!((plan.timeout, plan.acceptance.timeout), (Duration::from_secs(3600), Duration::from_secs(600)));
+    assert_eq!(plan.acceptance.on, [Place::Container, Place::Candidate, Place::Live]);
+    assert!(plan.unit_test.is_none() && plan.notes.is_empty() && plan.acceptance.verify_tls);
+    assert_eq!((plan.report.kind, plan.run_id.len(), plan.run_key.len()), (ReportKind::Auto, 8, 16));
+    let [SitePlan::Beanstalk(site)] = plan.sites.as_slice() else { panic!("one site") };
+    assert_eq!((site.live.as_str(), site.version_label.as_str()), ("shop-live", SHA));
+    assert_eq!((site.minimum_health, site.keep_previous), (Health::Green, KeepPrevious::UntilNextDeploy));
+    assert_eq!(site.deploy_timeout, Duration::from_secs(2400));
+}
+
+#[test]
+fn a_test_run_needs_nothing_but_a_context() {
+    let plan = plan_of(&[("BEANLINE_RUN", "test"), ("BEANLINE_CONTEXT", "/nowhere/My App")], &CiFacts::default());
+    let plan = plan.unwrap_or_else(|problems| panic!("{problems:?}"));
+    assert_eq!(plan.image.repository.to_string(), "localhost/my-app");
+    assert_eq!((plan.image.tag.as_str(), plan.revision.as_str()), ("untagged", "unknown"));
+    assert!(plan.sites.is_empty());
+}
+
+#[test]
+fn everything_that_is_missing_is_told_at_once() {
+    let told = problems(&[("BEANLINE_CONTEXT", "/nowhere")]);
+    let names: Vec<&str> = told.iter().filter_map(|text| text.split(' ').next()).collect();
+    assert_eq!(names, ["BEANLINE_APPLICATION", "BEANLINE_ENVIRONMENT", "BEANLINE_IMAGE", "BEANLINE_REVISION"]);
+    let on_github = CiFacts { is_github_actions: true, event: Some("push".into()), ..CiFacts::default() };
+    let told = plan_of(&[("INPUT_CONTEXT", "/nowhere")], &on_github).err().unwrap_or_default();
+    assert!(told.len() == 4 && told.iter().all(|problem| problem.input.starts_with("INPUT_")), "{told:?}");
+}
+
+#[test]
+fn the_event_picks_the_part_of_the_story() {
+    let kind = |ci: CiFacts| plan_of(NEEDED, &ci).map(|plan| (plan.run, plan.notes.len())).ok();
+    let event = |name: &str| CiFacts { event: Some(name.into()), ..CiFacts::default() };
+    for name in ["push", "workflow_dispatch"] {
+        assert_eq!(kind(event(name)), Some((RunKind::Pipeline, 0)), "{name}");
+    }
+    for name in ["pull_request", "pull_request_target", "merge_group", "issue_comment"] {
+        assert_eq!(kind(event(name)), Some((RunKind::Test, 1)), "{name}");
+    }
+    assert_eq!(kind(CiFacts { is_fork: true, ..event("push") }), Some((RunKind::Test, 1)));
+    assert_eq!(kind(CiFacts { pull_request: Some(3), ..CiFacts::default() }), Some((RunKind::Test, 1)));
+    let asked = [NEEDED, &[("BEANLINE_RUN", "pipeline")]].concat();
+    let told = plan_of(&asked, &event("pull_request")).map(|plan| plan.run).ok();
+    assert_eq!(told, Some(RunKind::Pipeline));
+}
+
+#[test]
+fn what_is_not_built_yet_is_said_in_a_sentence() {
+    assert_eq!(
+        only_problem(&[("BEANLINE_SERVICES", "db: {}")]),
+        "BEANLINE_SERVICES is set, but `services` is not built yet: leave it out"
+    );
+    for (name, value) in [
+        ("RUN", "rollback"),
+        ("STRATEGY", "pair"),
+        ("ON_BUSY", "wait"),
+        ("REPORT", "statuses"),
+        ("KEEP_PREVIOUS", "2h"),
+        ("PROMOTE", "manual"),
+        ("BUILD", "if-missing"),
+        ("VERSION_LABEL", "{tag}-{bundle}"),
+        ("KEEP_VERSIONS", "10"),
+        ("LOG_FORMAT", "json"),
+        ("DRY_RUN", "true"),
+    ] {
+        let name = format!("BEANLINE_{name}");
+        let problem = only_problem(&[(&name, value)]);
+        assert!(problem.starts_with(&name) && problem.contains("not built yet"), "{problem}");
+    }
+    assert_eq!(plan(&[("BEANLINE_DRY_RUN", "false"), ("BEANLINE_ON_BUSY", "fail")]).run, RunKind::Pipeline);
+}
+
+#[test]
+fn placeholders_are_filled_in_tag_and_label() {
+    let ci = CiFacts { branch: Some("feature/ä".into()), build: Some("42".into()), ..CiFacts::default() };
+    let more = [("BEANLINE_TAG", "{branch}.{build}-{short_sha}"), ("BEANLINE_VERSION_LABEL", "v-{tag}")];
+    let plan = plan_of(&[NEEDED, &more].concat(), &ci).unwrap_or_else(|problems| panic!("{problems:?}"));
+    assert_eq!(plan.image.tag.as_str(), "feature--.42-1f0c2aa");
+    let [SitePlan::Beanstalk(site)] = plan.sites.as_slice() else { panic!("one site") };
+    assert_eq!(site.version_label, "v-feature--.42-1f0c2aa");
+    assert!(only_problem(&[("BEANLINE_TAG", "{build}")]).contains("no CI tells a build number"));
+    assert!(only_problem(&[("BEANLINE_TAG", "{nonsense}")]).contains("{short_sha}"));
+}
+
+#[test]
+fn secrets_are_masked_and_never_told() {
+    let more = [
+        ("BEANLINE_TEST_COMMAND", "[\"run\"]"),
+        ("BEANLINE_TEST_ENV", "OPEN=1\nHIDDEN"),
+        ("HIDDEN", "obvious-fake-1"),
+        ("BEANLINE_BUILD_SECRETS", "npm=obvious-fake-2"),
+        ("BEANLINE_GITHUB_TOKEN", "obvious-fake-3"),
+        ("BEANLINE_MASK", "obvious-fake-4\nobvious-fake-5"),
+        ("DOCKER_AUTH_CONFIG", r#"{"auths":{"quay.io":{"username":"me","password":"obvious-fake-6"}}}"#),
+        ("AWS_SECRET_ACCESS_KEY", "obvious-fake-7"),
+    ];
+    let plan = plan(&more);
+    let masks: Vec<&str> = plan.report.masks.iter().map(Secret::reveal).collect();
+    assert_eq!(masks, (1..=7).map(|n| format!("obvious-fake-{n}")).collect::<Vec<_>>());
+    let unit_test = plan.unit_test.unwrap_or_else(|| panic!("tests"));
+    assert_eq!(unit_test.command, Command::Exec(vec!["run".into()]));
+    assert!(!unit_test.env[0].1.is_masked() && unit_test.env[1].1.is_masked());
+    for (name, value) in [
+        ("BEANLINE_BUILD_SECRETS", "obvious-fake"),
+        ("BEANLINE_APP_ENV", "obvious-fake"),
+        ("BEANLINE_REGISTRY_PASSWORD", "obvious-fake"),
+        ("BEANLINE_BUILD_ARGS", "obvious-fake"),
+        ("DOCKER_AUTH_CONFIG", "obvious-fake"),
+    ] {
+        let problem = only_problem(&[(name, value)]);
+        assert!(!problem.contains("obvious-fake"), "{problem}");
+    }
+}
+
+#[test]
+fn on_local_an_image_without_a_host_lives_in_the_local_registry() {
+    let more = [("BEANLINE_CLOUD", "local"), ("BEANLINE_IMAGE", "shop"), ("BEANLINE_AWS_REGION", "eu-west-1")];
+    let plan = plan(&[&more[..1], &more[2..]].concat());
+    assert_eq!(plan.aws.region.as_deref(), Some("local"));
+    let local = plan_of(&[&NEEDED[1..], &more].concat(), &CiFacts::default());
+    assert_eq!(local.map(|plan| plan.image.repository.to_string()).ok(), Some("127.0.0.1:5000/shop".to_owned()));
+}
+
+#[test]
+fn checks_go_to_the_commit_that_is_reported_on() {
+    let ci = CiFacts { repository: Some("team/shop".into()), sha: Some("a".repeat(40)), ..CiFacts::default() };
+    let variables = [NEEDED, &[("BEANLINE_GITHUB_TOKEN", "obvious-fake")]].concat();
+    let github = plan_of(&variables, &ci).ok().and_then(|plan| plan.report.github);
+    assert_eq!(github.map(|github| (github.repository, github.sha)), Some(("team/shop".into(), "a".repeat(40))));
+    let told = problems(&[NEEDED, &[("BEANLINE_REPORT", "checks")]].concat());
+    assert_eq!(told.len(), 2, "{told:?}");
+}
+
+#[test]
+fn wrong_values_name_the_variable_and_what_to_write() {
+    let cases = [
+        ("TIMEOUT", "soon", "90s"),
+        ("PULL", "yes", "true or false"),
+        ("PORT", "80,81", "1 to 65535"),
+        ("IMAGE", "shop:1", "without"),
+        ("ENVIRONMENT", "a.b", "elasticbeanstalk.com"),
+        ("ENVIRONMENT_NAME", "shop-live", "CNAME"),
+        ("ACCEPTANCE_HTTP", "GET ping", "GET /ping 200"),
+        ("ACCEPTANCE_ON", "everywhere", "container"),
+        ("BUILD_PLATFORM", "linux/amd64,linux/arm64", "one"),
+        ("REGISTRY_USERNAME", "me", "password"),
+        ("HEALTHY_FOR", "6m", "health_timeout"),
+        ("TEST_FILES", "a", "test_command"),
+        ("SHA", "abc1234", "40 hex digits"),
+        ("IMGE", "x", "BEANLINE_IMAGE"),
+    ];
+    for (name, value, instead) in cases {
+        let name = format!("BEANLINE_{name}");
+        let others = NEEDED.iter().filter(|(needed, _)| !name.starts_with(needed)).copied();
+        let variables: Vec<_> = others.chain([(name.as_str(), value)]).collect();
+        let told = problems(&variables);
+        assert!(told.len() == 1 && (told[0].contains(instead) || instead == "without"), "{name}: {told:?}");
+    }
+}
+
+mod any_text {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn variable() -> impl Strategy<Value = String> {
+        let names: Vec<String> = INPUTS.iter().map(|input| format!("BEANLINE_{}", input.name.to_uppercase())).collect();
+        proptest::sample::select(names)
+    }
+
+    fn text() -> impl Strategy<Value = String> {
+        let check = r#"GET /.{0,6} [0-9]{3}( has ".{0,4})?"#;
+        let shaped = r"([0-9]{1,22}[hms]?){1,3}|\[.{0,8}|[A-Z]{1,4}=.{0,8}|\{[a-z_]{3,9}\}.{0,4}|[a-z./:@-]{1,30}";
+        prop_oneof![any::<String>(), check, shaped]
+    }
+
+    proptest! {
+        // Nothing is left behind in the tree when a case fails; the message shows the case.
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn in_any_input_gives_a_plan_or_problems(
+            inputs in proptest::collection::vec((variable(), text()), 0..6),
+            needed in any::<bool>(),
+        ) {
+            let mut variables: Vec<(&str, &str)> = if needed { NEEDED.to_vec() } else { Vec::new() };
+            variables.retain(|(name, _)| inputs.iter().all(|(given, _)| given != name));
+            variables.extend(inputs.iter().map(|(name, text)| (name.as_str(), text.as_str())));
+            let problems = plan_of(&variables, &CiFacts::default()).err();
+            prop_assert!(problems.is_none_or(|problems| !problems.is_empty()));
+        }
+
+        #[test]
+        fn in_a_secret_is_never_told(text in "[a-z]{0,9}obvious-fake[=a-z\\n ]{0,9}", other in any::<String>()) {
+            let variables = [
+                ("BEANLINE_GITHUB_TOKEN", text.as_str()),
+                ("BEANLINE_REGISTRY_PASSWORD", text.as_str()),
+                ("BEANLINE_BUILD_SECRETS", text.as_str()),
+                ("BEANLINE_MASK", text.as_str()),
+                ("BEANLINE_TIMEOUT", other.as_str()),
+            ];
+            for problem in plan_of(&variables, &CiFacts::default()).err().unwrap_or_default() {
+                prop_assert!(!problem.to_string().contains("obvious-fake"), "{}", problem);
+            }
+        }
+    }
+}
