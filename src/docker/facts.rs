@@ -1,0 +1,125 @@
+//! What the daemon knows about images and containers.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use bollard::models::{ContainerInspectResponse, ContainerStateStatusEnum, HealthStatusEnum, ImageInspect, PortMap};
+
+use super::Labels;
+use crate::fault::Fault;
+use crate::image::Digest;
+
+/// What the daemon knows about an image.
+#[derive(Clone, Debug)]
+pub struct ImageFacts {
+    /// Its id: the digest of its configuration.
+    pub id: Digest,
+    /// Size on the daemon's disk, in bytes.
+    pub bytes: u64,
+    /// TCP ports it declares by `EXPOSE`, in ascending order.
+    pub ports: Vec<u16>,
+    /// Processor architecture, such as `amd64`.
+    pub architecture: String,
+    /// Working directory of its processes; `/` unless the image says otherwise.
+    pub working_dir: String,
+    /// Whether it has a `HEALTHCHECK`.
+    pub has_healthcheck: bool,
+    /// Its entrypoint.
+    pub entrypoint: Vec<String>,
+    /// Its labels.
+    pub labels: Labels,
+}
+
+impl ImageFacts {
+    pub(super) fn read(reference: &str, image: ImageInspect) -> Result<Self, Fault> {
+        let id = Digest::parse(image.id.as_deref().unwrap_or_default())
+            .map_err(|why| Fault::new(format!("could not read the id of image {reference}")).cause(why))?;
+        let config = image.config.unwrap_or_default();
+        let mut ports: Vec<u16> =
+            config.exposed_ports.unwrap_or_default().iter().filter_map(|port| tcp_port(port)).collect();
+        ports.sort_unstable();
+        ports.dedup();
+        let check = config.healthcheck.and_then(|check| check.test).unwrap_or_default();
+        Ok(Self {
+            id,
+            bytes: image.size.and_then(|size| size.try_into().ok()).unwrap_or_default(),
+            ports,
+            architecture: image.architecture.unwrap_or_default(),
+            working_dir: config.working_dir.filter(|path| !path.is_empty()).unwrap_or_else(|| "/".into()),
+            has_healthcheck: check.first().is_some_and(|kind| kind != "NONE"),
+            entrypoint: config.entrypoint.unwrap_or_default(),
+            labels: config.labels.unwrap_or_default(),
+        })
+    }
+}
+
+/// What the daemon knows about a container.
+#[derive(Clone, Debug)]
+pub struct ContainerFacts {
+    /// Its id.
+    pub id: String,
+    /// Its name, without the slash that the API puts before it.
+    pub name: String,
+    /// The image it was made from.
+    pub image_id: String,
+    /// Whether its process runs.
+    pub running: bool,
+    /// How its process ended; `None` while it runs or has not been started.
+    pub exit_code: Option<i64>,
+    /// Whether the kernel killed a process of it for want of memory.
+    pub out_of_memory: bool,
+    /// `starting`, `healthy` or `unhealthy`; `None` without a health check.
+    pub health: Option<String>,
+    /// Its address on each network, by the network's name.
+    pub addresses: HashMap<String, IpAddr>,
+    /// Published TCP ports: the container's, and the host's it is published on.
+    pub ports: HashMap<u16, u16>,
+    /// Its labels.
+    pub labels: Labels,
+}
+
+impl ContainerFacts {
+    pub(super) fn read(container: ContainerInspectResponse) -> Self {
+        let state = container.state.unwrap_or_default();
+        let running = state.running.unwrap_or_default();
+        let started = state.status != Some(ContainerStateStatusEnum::CREATED);
+        let network = container.network_settings.unwrap_or_default();
+        let address = |text: Option<String>| text.and_then(|text| text.parse::<IpAddr>().ok());
+        Self {
+            id: container.id.unwrap_or_default(),
+            name: container.name.unwrap_or_default().trim_start_matches('/').to_owned(),
+            image_id: container.image.unwrap_or_default(),
+            running,
+            exit_code: state.exit_code.filter(|_| started && !running),
+            out_of_memory: state.oom_killed.unwrap_or_default(),
+            health: state.health.and_then(|health| health.status).and_then(|status| match status {
+                HealthStatusEnum::EMPTY | HealthStatusEnum::NONE => None,
+                other => Some(other.to_string()),
+            }),
+            addresses: network
+                .networks
+                .unwrap_or_default()
+                .into_iter()
+                .filter_map(|(name, endpoint)| Some((name, address(endpoint.ip_address)?)))
+                .collect(),
+            ports: published(network.ports.unwrap_or_default()),
+            labels: container.config.and_then(|config| config.labels).unwrap_or_default(),
+        }
+    }
+}
+
+/// `80` out of `80/tcp`; nothing out of `53/udp`.
+fn tcp_port(text: &str) -> Option<u16> {
+    match text.split_once('/') {
+        Some((port, "tcp")) => port.parse().ok(),
+        None => text.parse().ok(),
+        Some(_) => None,
+    }
+}
+
+fn published(ports: PortMap) -> HashMap<u16, u16> {
+    let host_port = |bindings: Option<Vec<bollard::models::PortBinding>>| {
+        bindings?.into_iter().find_map(|binding| binding.host_port?.parse().ok())
+    };
+    ports.into_iter().filter_map(|(port, bindings)| Some((tcp_port(&port)?, host_port(bindings)?))).collect()
+}

@@ -1,0 +1,223 @@
+//! Images: looked at, named, pushed, pulled, imported, removed.
+
+use std::collections::BTreeMap;
+
+use bollard::auth::DockerCredentials;
+use bollard::query_parameters::{
+    CreateImageOptions, ListImagesOptions, PushImageOptions, RemoveImageOptions, TagImageOptions,
+};
+use bytes::Bytes;
+use futures_util::{Stream, TryStreamExt};
+
+use super::refusal::{or_gone, refused, status};
+use super::{Docker, ImageFacts, Labels, Login};
+use crate::fault::Fault;
+use crate::image::{Digest, Repository, TaggedRef};
+
+/// The name under which docker keeps Docker Hub's login.
+const DOCKER_HUB_LOGIN: &str = "https://index.docker.io/v1/";
+
+impl Docker {
+    /// What the daemon knows about an image; `None` when it has no such image.
+    ///
+    /// # Errors
+    /// The daemon could not be asked.
+    pub async fn image(&self, reference: &str) -> Result<Option<ImageFacts>, Fault> {
+        let found = self.client.inspect_image(reference).await;
+        or_gone(found.map(Some), format!("could not inspect image {reference}"))?
+            .map(|image| ImageFacts::read(reference, image))
+            .transpose()
+    }
+
+    /// Gives an image a further name.
+    ///
+    /// # Errors
+    /// The daemon has no such image, or refuses.
+    pub async fn tag(&self, image: &str, reference: &TaggedRef) -> Result<(), Fault> {
+        let options =
+            TagImageOptions { repo: Some(reference.repository.to_string()), tag: Some(reference.tag.to_string()) };
+        let tagged = self.client.tag_image(image, Some(options)).await;
+        tagged.map_err(|error| refused(format!("could not name image {image} {reference}"), error))
+    }
+
+    /// Pushes an image under its name, and gives the digest that the registry has for it.
+    ///
+    /// # Errors
+    /// The registry refuses, or the daemon could not be asked.
+    pub async fn push(
+        &self,
+        reference: &TaggedRef,
+        login: Option<&Login>,
+        line: &dyn Fn(String),
+    ) -> Result<Digest, Fault> {
+        let what = format!("could not push {reference}");
+        let options = PushImageOptions { tag: Some(reference.tag.to_string()), ..Default::default() };
+        let repository = reference.repository.to_string();
+        let mut answers = self.client.push_image(&repository, Some(options), login.map(credentials));
+        let mut digest = None;
+        while let Some(answer) = answers.try_next().await.map_err(|error| denied(refused(&what, error), reference))? {
+            let Some(status) = answer.status else { continue };
+            match pushed_digest(&status) {
+                Some(found) => digest = Some(found),
+                // Progress of a layer says its size over and over; what is worth a line has none.
+                None if answer.progress_detail.is_none() => line(status),
+                None => {}
+            }
+        }
+        digest.ok_or_else(|| Fault::new(what).cause("the docker daemon's answer holds no digest"))
+    }
+
+    /// Pulls an image by any name that docker understands, and gives its id.
+    ///
+    /// # Errors
+    /// The registry refuses, or the daemon could not be asked.
+    pub async fn pull(&self, reference: &str, login: Option<&Login>) -> Result<Digest, Fault> {
+        let what = format!("could not pull {reference}");
+        let options = CreateImageOptions { from_image: Some(with_tag(reference)), ..Default::default() };
+        let mut answers = self.client.create_image(Some(options), None, login.map(credentials));
+        while answers.try_next().await.map_err(|error| refused(&what, error))?.is_some() {}
+        let image = self.image(reference).await?;
+        Ok(image.ok_or_else(|| Fault::new(what).cause("the image is not there after the pull"))?.id)
+    }
+
+    /// Takes a name off an image; the image goes with its last name. One that is not there is removed; the last name of
+    /// one that a container uses stays, for whoever removes the container.
+    ///
+    /// # Errors
+    /// The daemon refuses.
+    pub async fn remove_image(&self, reference: &str) -> Result<(), Fault> {
+        match self.client.remove_image(reference, None::<RemoveImageOptions>, None).await {
+            Err(error) if status(&error) == Some(409) => Ok(()),
+            removed => or_gone(removed, format!("could not remove image {reference}")).map(|_| ()),
+        }
+    }
+
+    /// All names of images that begin with `prefix`, such as `127.0.0.1:5000/`.
+    ///
+    /// # Errors
+    /// The daemon could not be asked.
+    pub async fn references_in(&self, prefix: &str) -> Result<Vec<String>, Fault> {
+        let listed = self.client.list_images(None::<ListImagesOptions>).await;
+        let listed = listed.map_err(|error| refused("could not list images", error))?;
+        let names = listed.into_iter().flat_map(|image| image.repo_tags.into_iter().chain(image.repo_digests));
+        Ok(names.filter(|name| name.starts_with(prefix)).collect())
+    }
+
+    /// Makes an image out of a tar file, `FROM scratch`. A name that was on another image moves.
+    ///
+    /// # Errors
+    /// The tar file is not one, or the daemon refuses.
+    pub async fn import(&self, tar: Bytes, reference: &str, labels: &Labels, entrypoint: &[&str]) -> Result<(), Fault> {
+        let whole = futures_util::stream::iter([Ok(tar)]);
+        self.import_stream(whole, reference, labels, entrypoint).await
+    }
+
+    /// [`Docker::import`] of a tar file that is made while it is sent.
+    pub(super) async fn import_stream(
+        &self,
+        tar: impl Stream<Item = std::io::Result<Bytes>> + Send + 'static,
+        reference: &str,
+        labels: &Labels,
+        entrypoint: &[&str],
+    ) -> Result<(), Fault> {
+        let (repo, tag) = reference.rsplit_once(':').unwrap_or((reference, "latest"));
+        let options = CreateImageOptions {
+            from_src: Some("-".into()),
+            repo: Some(repo.to_owned()),
+            tag: Some(tag.to_owned()),
+            changes: changes(labels, entrypoint),
+            ..Default::default()
+        };
+        let body = bollard::body_try_stream(tar);
+        let mut answers = self.client.create_image(Some(options), Some(body), None);
+        let what = format!("could not import {reference}");
+        while answers.try_next().await.map_err(|error| refused(&what, error))?.is_some() {}
+        Ok(())
+    }
+}
+
+/// Dockerfile lines that an import applies.
+fn changes(labels: &Labels, entrypoint: &[&str]) -> Vec<String> {
+    let quoted = |text: &str| serde_json::Value::from(text).to_string();
+    let sorted: BTreeMap<_, _> = labels.iter().collect();
+    let labels = sorted.iter().map(|(name, value)| format!("LABEL {}={}", quoted(name), quoted(value)));
+    let entrypoint = entrypoint.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(", ");
+    labels.chain([format!("ENTRYPOINT [{entrypoint}]")]).collect()
+}
+
+/// A name without tag or digest means `latest`; the API would pull every tag.
+fn with_tag(reference: &str) -> String {
+    let last = reference.rsplit('/').next().unwrap_or_default();
+    if last.contains([':', '@']) { reference.to_owned() } else { format!("{reference}:latest") }
+}
+
+/// The digest in a push's last line: `1.2: digest: sha256:… size: 941`.
+fn pushed_digest(status: &str) -> Option<Digest> {
+    let (_, rest) = status.split_once(": digest: ")?;
+    Digest::parse(rest.split(' ').next()?).ok()
+}
+
+fn credentials(login: &Login) -> DockerCredentials {
+    DockerCredentials {
+        username: Some(login.username.clone()),
+        password: Some(login.password.reveal().to_owned()),
+        serveraddress: Some(if is_docker_hub(&login.host) { DOCKER_HUB_LOGIN.into() } else { login.host.clone() }),
+        ..Default::default()
+    }
+}
+
+/// Whether a registry's host, or the name a login is kept under, is Docker Hub's.
+pub(super) fn is_docker_hub(host: &str) -> bool {
+    matches!(host, Repository::DOCKER_HUB | "index.docker.io" | "registry-1.docker.io" | DOCKER_HUB_LOGIN)
+}
+
+fn denied(fault: Fault, reference: &TaggedRef) -> Fault {
+    let words = ["no basic auth credentials", "unauthorized", "authentication required", "denied"];
+    if fault.causes().iter().any(|cause| words.iter().any(|word| cause.contains(word))) {
+        let host = reference.repository.host();
+        return fault.hint(format!("check the login for {host}, and that it may push to this repository"));
+    }
+    fault
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_import_is_labelled_and_has_its_entrypoint_in_exec_form() {
+        let labels = Labels::from([("b".into(), "say \"x\"".into()), ("a".into(), "1".into())]);
+        let expected = ["LABEL \"a\"=\"1\"", "LABEL \"b\"=\"say \\\"x\\\"\"", "ENTRYPOINT [\"/x\", \"run\"]"];
+        assert_eq!(changes(&labels, &["/x", "run"]), expected);
+    }
+
+    #[test]
+    fn the_digest_is_read_from_the_last_line_of_a_push_alone() {
+        let digest = Digest::of(b"x");
+        assert_eq!(pushed_digest(&format!("v1: digest: {digest} size: 941")), Some(digest));
+        assert_eq!(pushed_digest("Layer already exists"), None);
+        assert_eq!(pushed_digest("v1: digest: sha256:12 size: 1"), None);
+    }
+
+    #[test]
+    fn a_name_without_a_tag_means_latest() {
+        let cases = [
+            ("shop", "shop:latest"),
+            ("127.0.0.1:5000/shop", "127.0.0.1:5000/shop:latest"),
+            ("shop:1", "shop:1"),
+            ("shop@sha256:00", "shop@sha256:00"),
+        ];
+        cases.iter().for_each(|(given, pulled)| assert_eq!(with_tag(given), *pulled));
+    }
+
+    #[test]
+    fn docker_hub_s_login_goes_under_the_name_that_docker_knows() {
+        let login = |host: &str| Login {
+            host: host.into(),
+            username: "me".into(),
+            password: crate::inputs::Secret::new("obvious-fake"),
+        };
+        assert_eq!(credentials(&login("docker.io")).serveraddress.as_deref(), Some(DOCKER_HUB_LOGIN));
+        assert_eq!(credentials(&login("quay.io")).serveraddress.as_deref(), Some("quay.io"));
+    }
+}

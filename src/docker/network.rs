@@ -1,0 +1,68 @@
+//! Networks: a bridge for the containers of one run or one local cloud.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use bollard::models::NetworkCreateRequest;
+use bollard::query_parameters::ListNetworksOptions;
+use tokio::time::Instant;
+
+use super::refusal::{or_gone, refused, status};
+use super::{Docker, Labels};
+use crate::engine::retry::pause;
+use crate::fault::Fault;
+
+/// How long containers that are being removed may still hold a network.
+const LET_GO: Duration = Duration::from_secs(10);
+
+impl Docker {
+    /// Makes a bridge network. Old engines allow a second one of the same name, so a name that is taken is refused here.
+    ///
+    /// # Errors
+    /// The name is taken, the daemon has no addresses left, or it refuses.
+    pub async fn create_network(&self, name: &str, labels: &Labels) -> Result<(), Fault> {
+        let what = format!("could not create network {name}");
+        if self.networks("name", name).await?.iter().any(|known| known == name) {
+            return Err(Fault::new(what).cause("a network of that name is there already"));
+        }
+        let request = NetworkCreateRequest {
+            name: name.to_owned(),
+            driver: Some("bridge".into()),
+            labels: Some(labels.clone()),
+            ..Default::default()
+        };
+        self.client.create_network(request).await.map(|_| ()).map_err(|error| refused(what, error))
+    }
+
+    /// Removes a network. One that is not there is removed.
+    ///
+    /// # Errors
+    /// Containers are on it, or the daemon refuses.
+    pub async fn remove_network(&self, name: &str) -> Result<(), Fault> {
+        let deadline = Instant::now() + LET_GO;
+        loop {
+            match self.client.remove_network(name).await {
+                Err(error) if status(&error) == Some(403) && Instant::now() < deadline => {
+                    pause(Duration::from_millis(250)).await;
+                }
+                removed => return or_gone(removed, format!("could not remove network {name}")),
+            }
+        }
+    }
+
+    /// Names of the networks that carry a label: `name` or `name=value`.
+    ///
+    /// # Errors
+    /// The daemon could not be asked.
+    pub async fn networks_labelled(&self, label: &str) -> Result<Vec<String>, Fault> {
+        self.networks("label", label).await
+    }
+
+    async fn networks(&self, filter: &str, value: &str) -> Result<Vec<String>, Fault> {
+        let filters = HashMap::from([(filter.to_owned(), vec![value.to_owned()])]);
+        let listed = self.client.list_networks(Some(ListNetworksOptions { filters: Some(filters) })).await;
+        let listed =
+            listed.map_err(|error| refused(format!("could not list networks with {filter} {value}"), error))?;
+        Ok(listed.into_iter().filter_map(|network| network.name).collect())
+    }
+}

@@ -1,0 +1,196 @@
+//! The session that BuildKit asks during a build: secrets for its mounts, and logins for base images.
+//!
+//! A session is a connection turned round: we open it, it is upgraded to HTTP/2, and the daemon is the one that calls
+//! (moby's `/session` endpoint; services of `moby.buildkit.secrets.v1` and `moby.filesync.v1`).
+
+use std::sync::Arc;
+
+use bollard_buildkit_proto::health::health_server::{Health, HealthServer};
+use bollard_buildkit_proto::health::{
+    HealthCheckRequest, HealthCheckResponse, HealthListRequest, HealthListResponse,
+    health_check_response::ServingStatus,
+};
+use bollard_buildkit_proto::moby::buildkit::secrets::v1::secrets_server::{Secrets, SecretsServer};
+use bollard_buildkit_proto::moby::buildkit::secrets::v1::{GetSecretRequest, GetSecretResponse};
+use bollard_buildkit_proto::moby::filesync::v1::auth_server::{Auth, AuthServer};
+use bollard_buildkit_proto::moby::filesync::v1::{
+    CredentialsRequest, CredentialsResponse, FetchTokenRequest, FetchTokenResponse, GetTokenAuthorityRequest,
+    GetTokenAuthorityResponse, VerifyTokenAuthorityRequest, VerifyTokenAuthorityResponse,
+};
+use bytes::Bytes;
+use http::StatusCode;
+use http_body_util::{BodyExt, Empty};
+use hyper_util::rt::TokioExecutor;
+use hyper_util::service::TowerToHyperService;
+use tokio_util::task::AbortOnDropHandle;
+use tonic::{Request, Response, Status};
+
+use super::image::is_docker_hub;
+use super::refusal::refused;
+use super::{Docker, Login};
+use crate::fault::Fault;
+use crate::inputs::Secret;
+
+/// What the daemon may ask for.
+#[derive(Debug, Default)]
+pub(super) struct Offer {
+    /// Secrets by id.
+    pub(super) secrets: Vec<(String, Secret)>,
+    /// Logins for registries.
+    pub(super) logins: Vec<Login>,
+}
+
+/// An open session; it ends with the value.
+pub(super) struct Session {
+    /// Its name in the build request.
+    pub(super) id: String,
+    _serving: AbortOnDropHandle<()>,
+}
+
+/// What we serve, as the daemon wants to be told.
+const METHODS: [&str; 3] = [
+    "/moby.buildkit.secrets.v1.Secrets/GetSecret",
+    "/moby.filesync.v1.Auth/Credentials",
+    "/grpc.health.v1.Health/Check",
+];
+
+impl Session {
+    /// Opens a session on the daemon.
+    ///
+    /// # Errors
+    /// The daemon has no BuildKit, or does not answer.
+    pub(super) async fn open(docker: &Docker, offer: Offer) -> Result<Self, Fault> {
+        let id = uuid::Uuid::new_v4().simple().to_string();
+        let what = "could not open a build session on the docker daemon";
+        let answer = docker.wire.clone().send(request(&id)?).await;
+        let answer = answer.map_err(|error| refused(what, error))?;
+        if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+            let status = answer.status();
+            // The reason is worth showing, but a daemon that does not give one still has none.
+            let text = answer.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+            return Err(Fault::new("the docker daemon has no BuildKit")
+                .cause(format!("it answered {status} to a build session: {}", String::from_utf8_lossy(&text).trim()))
+                .hint("use Docker Engine 18.09 or newer; other engines need BuildKit behind docker's own API"));
+        }
+        let line = hyper::upgrade::on(answer).await.map_err(|error| refused(what, error.into()))?;
+        let offer = Arc::new(offer);
+        let routes = tonic::service::Routes::new(HealthServer::from_arc(offer.clone()))
+            .add_service(SecretsServer::from_arc(offer.clone()))
+            .add_service(AuthServer::from_arc(offer))
+            .prepare();
+        let serving = tokio::spawn(async move {
+            let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+            if let Err(error) = server.serve_connection(line, TowerToHyperService::new(routes)).await {
+                // The daemon drops the line when the build is done; what matters is said by the build.
+                tracing::debug!(%error, "build session ended");
+            }
+        });
+        Ok(Self { id, _serving: AbortOnDropHandle::new(serving) })
+    }
+}
+
+fn request(id: &str) -> Result<http::Request<Empty<Bytes>>, Fault> {
+    let head = http::Request::post("/session")
+        .header("Connection", "Upgrade")
+        .header("Upgrade", "h2c")
+        .header("X-Docker-Expose-Session-Uuid", id)
+        .header("X-Docker-Expose-Session-Name", "beanline")
+        .header("X-Docker-Expose-Session-Sharedkey", "");
+    METHODS
+        .iter()
+        .fold(head, |head, method| head.header("X-Docker-Expose-Session-Grpc-Method", *method))
+        .body(Empty::new())
+        .map_err(|error| Fault::new("could not write the request for a build session").because(error))
+}
+
+#[tonic::async_trait]
+impl Secrets for Offer {
+    async fn get_secret(&self, request: Request<GetSecretRequest>) -> Result<Response<GetSecretResponse>, Status> {
+        let id = &request.get_ref().id;
+        // "Not found" makes BuildKit leave an optional mount out, and fail a required one by its name.
+        let (_, secret) = self
+            .secrets
+            .iter()
+            .find(|(known, _)| known == id)
+            .ok_or_else(|| Status::not_found(format!("secret {id} is not among the build secrets")))?;
+        Ok(Response::new(GetSecretResponse { data: secret.reveal().as_bytes().to_vec() }))
+    }
+}
+
+#[tonic::async_trait]
+impl Auth for Offer {
+    async fn credentials(&self, request: Request<CredentialsRequest>) -> Result<Response<CredentialsResponse>, Status> {
+        let host = &request.get_ref().host;
+        let same = |login: &&Login| login.host == *host || (is_docker_hub(&login.host) && is_docker_hub(host));
+        let known = self.logins.iter().find(same).map(|login| CredentialsResponse {
+            username: login.username.clone(),
+            secret: login.password.reveal().to_owned(),
+        });
+        Ok(Response::new(known.unwrap_or_default()))
+    }
+
+    // The daemon fetches tokens itself when we say that we cannot.
+
+    async fn fetch_token(&self, _: Request<FetchTokenRequest>) -> Result<Response<FetchTokenResponse>, Status> {
+        Err(Status::unimplemented("no tokens here"))
+    }
+
+    async fn get_token_authority(
+        &self,
+        _: Request<GetTokenAuthorityRequest>,
+    ) -> Result<Response<GetTokenAuthorityResponse>, Status> {
+        Err(Status::unimplemented("no tokens here"))
+    }
+
+    async fn verify_token_authority(
+        &self,
+        _: Request<VerifyTokenAuthorityRequest>,
+    ) -> Result<Response<VerifyTokenAuthorityResponse>, Status> {
+        Err(Status::unimplemented("no tokens here"))
+    }
+}
+
+#[tonic::async_trait]
+impl Health for Offer {
+    type WatchStream = tonic::codegen::BoxStream<HealthCheckResponse>;
+
+    async fn check(&self, _: Request<HealthCheckRequest>) -> Result<Response<HealthCheckResponse>, Status> {
+        Ok(Response::new(HealthCheckResponse { status: ServingStatus::Serving.into() }))
+    }
+
+    async fn list(&self, _: Request<HealthListRequest>) -> Result<Response<HealthListResponse>, Status> {
+        Err(Status::unimplemented("ask for one service"))
+    }
+
+    async fn watch(&self, _: Request<HealthCheckRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        Err(Status::unimplemented("ask again instead"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offer() -> Offer {
+        let login = |host: &str| Login { host: host.into(), username: "me".into(), password: Secret::new("pw") };
+        Offer {
+            secrets: vec![("token".into(), Secret::new("abc"))],
+            logins: vec![login("docker.io"), login("127.0.0.1:5000")],
+        }
+    }
+
+    #[tokio::test]
+    async fn only_secrets_that_were_given_are_served() {
+        let ask = |id: &str| Request::new(GetSecretRequest { id: id.into(), ..Default::default() });
+        assert_eq!(offer().get_secret(ask("token")).await.unwrap().get_ref().data, b"abc");
+        assert_eq!(offer().get_secret(ask("other")).await.unwrap_err().code(), tonic::Code::NotFound);
+    }
+
+    #[tokio::test]
+    async fn a_login_goes_to_its_own_registry_and_docker_hub_is_known_by_all_its_names() {
+        for (host, username) in [("registry-1.docker.io", "me"), ("127.0.0.1:5000", "me"), ("127.0.0.1:5001", "")] {
+            let asked = Request::new(CredentialsRequest { host: host.into() });
+            assert_eq!(offer().credentials(asked).await.unwrap().get_ref().username, username, "{host}");
+        }
+    }
+}
