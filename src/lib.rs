@@ -12,6 +12,8 @@
 //! * [`engine`] runs a stage and undoes, [`inputs`] make text into a plan.
 //! * [`image`] has names and digests, [`fault`] what failed and what to try, [`exit`] the exit codes.
 
+pub mod probe;
+
 pub mod docker;
 
 pub mod engine;
