@@ -12,9 +12,11 @@
 //! * [`engine`] runs a stage and undoes, [`inputs`] make text into a plan.
 //! * [`image`] has names and digests, [`fault`] what failed and what to try, [`exit`] the exit codes.
 
+pub mod local;
 pub mod probe;
 
 pub mod docker;
+pub mod report;
 
 pub mod engine;
 pub mod inputs;

@@ -1,0 +1,3 @@
+//! The embedded cloud.
+
+pub mod github;

@@ -1,0 +1,101 @@
+//! The two files of a GitHub step: its summary and its outputs.
+
+use std::path::{Path, PathBuf};
+
+use tokio::io::AsyncWriteExt;
+
+use super::feed::Feeding;
+use super::markdown::{fit, prose};
+use super::story::Story;
+use super::words::known::Known;
+use super::words::run;
+use crate::fault::Fault;
+
+/// A summary above 1 MiB is dropped as a whole by the Actions runner (docs.github.com, workflow commands).
+const LARGEST_SUMMARY: usize = 1_000_000;
+
+/// Writes them when the run has finished.
+#[derive(Debug)]
+pub struct Actions {
+    summary: Option<PathBuf>,
+    output: Option<PathBuf>,
+    run_url: Option<String>,
+}
+
+impl Actions {
+    /// `None` when there is no file to write.
+    pub fn new(summary: Option<PathBuf>, output: Option<PathBuf>, run_url: Option<String>) -> Option<Self> {
+        (summary.is_some() || output.is_some()).then_some(Self { summary, output, run_url })
+    }
+
+    /// Listens to the end and writes.
+    ///
+    /// # Errors
+    /// When a file cannot be written; the other one is written all the same.
+    pub async fn run(self, mut feeding: Feeding) -> Result<(), Fault> {
+        let mut story = Story::default();
+        while let Some(event) = feeding.next_event().await {
+            story.take(&event);
+        }
+        if story.end.is_none() {
+            return Ok(());
+        }
+        let outputs = match &self.output {
+            Some(path) => append(path, &outputs(&story, || uuid::Uuid::new_v4().to_string())).await,
+            None => Ok(()),
+        };
+        let summary = match &self.summary {
+            Some(path) => append(path, &summary(&story, self.run_url.as_deref())).await,
+            None => Ok(()),
+        };
+        outputs.and(summary)
+    }
+}
+
+async fn append(path: &Path, text: &str) -> Result<(), Fault> {
+    let write = async {
+        let mut file = tokio::fs::OpenOptions::new().append(true).create(true).open(path).await?;
+        file.write_all(text.as_bytes()).await?;
+        file.flush().await
+    };
+    write.await.map_err(|error| Fault::new(format!("could not write {}", path.display())).because(error))
+}
+
+/// The step summary.
+fn summary(story: &Story, run_url: Option<&str>) -> String {
+    let result = story.end.as_ref().map_or("unfinished", |(end, _)| end.result());
+    let heading = format!("## {}: {result}\n\n", prose(&story.about));
+    fit(&(heading + &run::summary(story, run_url)), LARGEST_SUMMARY)
+}
+
+/// The outputs, in the syntax of a file command.
+fn outputs(story: &Story, delimiter: impl Fn() -> String) -> String {
+    let known = Known::of(story);
+    let result = story.end.iter().map(|(end, _)| ("result", end.result()));
+    known.outputs().into_iter().chain(result).map(|(name, value)| output(name, value, &delimiter)).collect()
+}
+
+/// `name=value`, or a heredoc when the value has several lines.
+fn output(name: &str, value: &str, delimiter: &impl Fn() -> String) -> String {
+    if !value.contains(['\n', '\r']) {
+        return format!("{name}={value}\n");
+    }
+    // Drawn by chance, so that no value can end itself early.
+    let end = format!("ghadelimiter_{}", delimiter());
+    format!("{name}<<{end}\n{value}\n{end}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outputs_of_one_line_are_plain_and_longer_ones_cannot_end_themselves() {
+        let delimiter = || "D".to_owned();
+        assert_eq!(output("tag", "1f0c2aa", &delimiter), "tag=1f0c2aa\n");
+        assert_eq!(
+            output("a", "b\nresult=forged", &delimiter),
+            "a<<ghadelimiter_D\nb\nresult=forged\nghadelimiter_D\n"
+        );
+    }
+}

@@ -1,0 +1,191 @@
+//! All check runs of one run: who is told what, and when.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::Checks;
+use super::client::Client;
+use super::follower::{Follower, Target, Turn};
+use super::request::{Update, Updates};
+use crate::engine::event::{Event, EventKind, StageKey};
+use crate::engine::retry::pause;
+use crate::fault::Fault;
+use crate::report::story::{State, Story};
+
+/// The name of the check run that stands for the whole run: the one that a branch protection requires.
+const RUN: &str = "beanline";
+
+/// Requests under way at once; GitHub asks for few, and ten check runs should not take ten round trips to open.
+const AT_ONCE: usize = 4;
+
+/// The time between two updates that only show output grows by half with each, up to this: a workflow's token has a
+/// thousand requests an hour for the whole repository.
+const PROGRESS_AT_MOST: Duration = Duration::from_secs(300);
+
+/// How long the stages' last updates may take before the run's own is sent all the same.
+const STAGES_LIMIT: Duration = Duration::from_secs(14);
+
+/// The check runs.
+#[derive(Debug)]
+pub struct Board {
+    updates: Updates,
+    run: watch::Sender<Update>,
+    stages: Vec<(StageKey, watch::Sender<Update>)>,
+    pace: Arc<Semaphore>,
+    run_follower: JoinSet<Result<(), Fault>>,
+    followers: JoinSet<Result<(), Fault>>,
+    news: BTreeSet<StageKey>,
+    gap: Duration,
+    next_progress: Instant,
+}
+
+impl Board {
+    /// Begins to open a check run for the run, and then one for each stage.
+    pub fn open(client: Client, story: &Story, checks: &Checks) -> Self {
+        let Checks { name, run_id, run_url, .. } = checks;
+        let client = Arc::new(client);
+        let origin = chrono::Utc::now() - story.elapsed;
+        let updates = Updates { origin, run_url: run_url.clone() };
+        let pace = Arc::new(Semaphore::new(AT_ONCE));
+        let open = Arc::new(watch::channel(0).0);
+        let (mut run_follower, mut followers) = (JoinSet::new(), JoinSet::new());
+        let follow = |set: &mut JoinSet<_>, number: usize, name: String, id: String, update: Update| {
+            let (wants, wanted) = watch::channel(update);
+            let (client, pace, run_url) = (client.clone(), pace.clone(), run_url.clone());
+            let target = Arc::new(Target { client, name, external_id: id, run_url });
+            let follower = Follower { target, wanted, pace };
+            set.spawn(follower.run(Turn { number, open: open.clone() }));
+            wants
+        };
+        let run = follow(&mut run_follower, 0, RUN.to_owned(), format!("{run_id}/{RUN}"), updates.run(story));
+        let stages = story.stages.iter().enumerate().map(|(index, stage)| {
+            let (name, id) = (format!("{name} / {}", stage.key), format!("{run_id}/{}", stage.key));
+            let wants = follow(&mut followers, index + 1, name, id, updates.stage(stage, story));
+            (stage.key.clone(), wants)
+        });
+        let stages = stages.collect();
+        let (gap, next_progress) = (checks.progress, Instant::now() + checks.progress);
+        Self { updates, run, stages, pace, run_follower, followers, news: BTreeSet::new(), gap, next_progress }
+    }
+
+    /// Tells the check runs that an event concerns.
+    pub fn take(&mut self, event: &Event, story: &Story) {
+        match &event.kind {
+            EventKind::StageStarted { key } | EventKind::StageFinished { key, .. } => {
+                self.news.remove(key);
+                self.tell(story, |stage| stage == key);
+            }
+            EventKind::StageLine { key, .. }
+            | EventKind::StageNote { key, .. }
+            | EventKind::StageWarning { key, .. }
+            | EventKind::StageFact { key, .. }
+            | EventKind::StageRetrying { key, .. } => {
+                self.news.insert(key.clone());
+            }
+            EventKind::Cancelling { .. } => {
+                // The process may be killed within seconds: everybody is told at once.
+                self.pace.add_permits(self.stages.len() + 1);
+                self.tell(story, |_| true);
+                self.tell_run(story);
+            }
+            EventKind::RunStarted { .. }
+            | EventKind::Undoing { .. }
+            | EventKind::Undone { .. }
+            | EventKind::RunFinished { .. } => {}
+        }
+    }
+
+    /// When the next update that only shows output is due; `None` when there is nothing to show.
+    pub fn until_progress(&self) -> Option<Duration> {
+        (!self.news.is_empty()).then(|| self.next_progress.saturating_duration_since(Instant::now()))
+    }
+
+    /// Shows what the stages under way have put out since the last time.
+    pub fn show_progress(&mut self, story: &Story) {
+        let news = std::mem::take(&mut self.news);
+        let is_running = |key: &StageKey| story.stage(key).is_some_and(|stage| stage.state == State::Running);
+        self.tell(story, |key| news.contains(key) && is_running(key));
+        self.next_progress = Instant::now() + self.gap;
+        self.gap = self.gap.mul_f64(1.5).min(PROGRESS_AT_MOST);
+    }
+
+    /// Waits for a check run that could not be opened or was refused.
+    pub async fn broken(&mut self) -> Fault {
+        loop {
+            let ended = tokio::select! {
+                Some(ended) = self.run_follower.join_next() => ended,
+                Some(ended) = self.followers.join_next() => ended,
+                else => std::future::pending().await,
+            };
+            if let Some(fault) = fault_of(ended) {
+                return fault;
+            }
+        }
+    }
+
+    /// Completes the stages' check runs, then the run's own, and waits until GitHub has taken it all.
+    ///
+    /// # Errors
+    /// The first fault of a check run whose last state could not be sent.
+    pub async fn close(mut self, story: &Story) -> Result<(), Fault> {
+        self.pace.add_permits(self.stages.len());
+        self.tell(story, |_| true);
+        self.stages.clear();
+        let mut first = None;
+        let mut late = std::pin::pin!(pause(STAGES_LIMIT));
+        loop {
+            tokio::select! {
+                ended = self.followers.join_next() => match ended {
+                    Some(ended) => first = first.or(fault_of(ended)),
+                    None => break,
+                },
+                () = &mut late => break,
+            }
+        }
+        self.tell_run(story);
+        drop(self.run);
+        while let Some(ended) = self.run_follower.join_next().await {
+            first = first.or(fault_of(ended));
+        }
+        while let Some(ended) = self.followers.join_next().await {
+            first = first.or(fault_of(ended));
+        }
+        first.map_or(Ok(()), Err)
+    }
+
+    fn tell(&self, story: &Story, whom: impl Fn(&StageKey) -> bool) {
+        for (key, wants) in self.stages.iter().filter(|(key, _)| whom(key)) {
+            if let Some(stage) = story.stage(key) {
+                want(wants, self.updates.stage(stage, story));
+            }
+        }
+    }
+
+    fn tell_run(&self, story: &Story) {
+        want(&self.run, self.updates.run(story));
+    }
+}
+
+/// Wants a state, unless it is the one that is wanted already.
+fn want(wants: &watch::Sender<Update>, update: Update) {
+    wants.send_if_modified(|wanted| {
+        let differs = !wanted.shows_the_same_as(&update);
+        if differs {
+            *wanted = update;
+        }
+        differs
+    });
+}
+
+/// The fault that ended a follower, also when it panicked.
+fn fault_of(ended: Result<Result<(), Fault>, tokio::task::JoinError>) -> Option<Fault> {
+    match ended {
+        Ok(ended) => ended.err(),
+        Err(error) => Some(Fault::new("the reporting of a check run stopped").because(error)),
+    }
+}

@@ -1,0 +1,173 @@
+//! Keeps one check run in step: always sends the newest state, never two requests at a time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio::sync::{Semaphore, watch};
+
+use super::client::Client;
+use super::request::{Opening, Update};
+use crate::engine::retry::{Failure, Policy, retry};
+use crate::fault::Fault;
+
+/// How long one request is repeated. The end of the run is bounded elsewhere, and by less.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// What a check run is called, and where.
+#[derive(Debug)]
+pub struct Target {
+    /// GitHub.
+    pub client: Arc<Client>,
+    /// The check run's name.
+    pub name: String,
+    /// What it is found by again.
+    pub external_id: String,
+    /// Where its log is.
+    pub run_url: Option<String>,
+}
+
+/// One check run to be.
+#[derive(Debug)]
+pub struct Follower {
+    /// What it is called, and where.
+    pub target: Arc<Target>,
+    /// The state it should be in; it is over when the sender is gone.
+    pub wanted: watch::Receiver<Update>,
+    /// How many requests may be under way at once.
+    pub pace: Arc<Semaphore>,
+}
+
+/// A place in the order in which check runs are opened: GitHub shows them so.
+#[derive(Debug)]
+pub struct Turn {
+    /// Which it is, from 0 on. The first is opened before any other.
+    pub number: usize,
+    /// How many may be opened by now.
+    pub open: Arc<watch::Sender<usize>>,
+}
+
+impl Turn {
+    async fn come(&self) {
+        // An error would mean that the sender, which we hold ourselves, is gone.
+        let _ = self.open.subscribe().wait_for(|open| *open >= self.number).await;
+    }
+
+    fn pass(&self) {
+        self.open.send_modify(|open| *open = (*open).max(self.number + 1));
+    }
+}
+
+impl Follower {
+    /// Opens the check run and follows what is wanted of it to the end.
+    ///
+    /// # Errors
+    /// When it could not be opened, when GitHub refuses us, or when its last state could not be sent.
+    pub async fn run(mut self, turn: Turn) -> Result<(), Fault> {
+        turn.come().await;
+        let id = {
+            let pace = self.pace.clone();
+            let _permit = pace.acquire().await;
+            if turn.number > 0 {
+                turn.pass();
+            }
+            let id = self.open().await?;
+            turn.pass();
+            id
+        };
+        let mut last = Ok(());
+        let mut annotated = !annotations_of(&self.wanted.borrow()).is_empty();
+        while self.wanted.changed().await.is_ok() {
+            let pace = self.pace.clone();
+            let _permit = pace.acquire().await;
+            last = self.update(id, annotated).await.map(|done| annotated |= done);
+            if self.target.client.is_refused() {
+                return last;
+            }
+        }
+        last
+    }
+
+    async fn open(&mut self) -> Result<u64, Fault> {
+        let (target, mut wanted) = (self.target.clone(), self.wanted.clone());
+        let opened = repeated(move |attempt| {
+            let (target, update) = (target.clone(), wanted.borrow_and_update().clone());
+            let seen = wanted.clone();
+            async move { target.open(attempt, &update).await.map(|opened| (opened, seen)) }
+        });
+        let ((id, is_found), seen) = opened.await?;
+        self.wanted = seen;
+        if is_found {
+            self.wanted.mark_changed();
+        }
+        Ok(id)
+    }
+
+    async fn update(&mut self, id: u64, annotated: bool) -> Result<bool, Fault> {
+        let (target, mut wanted) = (self.target.clone(), self.wanted.clone());
+        let updated = repeated(move |_| {
+            // Between attempts the run goes on: the newest state is sent.
+            let (target, mut update) = (target.clone(), wanted.borrow_and_update().clone());
+            let seen = wanted.clone();
+            if annotated {
+                without_annotations(&mut update);
+            }
+            async move { target.update(id, update).await.map(|done| (done, seen)) }
+        });
+        let (done, seen) = updated.await?;
+        self.wanted = seen;
+        Ok(done)
+    }
+}
+
+/// A call that is repeated, as a value that may move between threads: the compiler cannot see that through the closure.
+fn repeated<T: Send + 'static, F: Future<Output = Result<T, Failure>> + Send + 'static>(
+    mut call: impl FnMut(u32) -> F + Send + 'static,
+) -> BoxFuture<'static, Result<T, Fault>> {
+    // A closure of a known type is what `retry` takes for an asynchronous one.
+    let call = move |attempt| call(attempt);
+    Box::pin(async move { retry(Policy::within(PATIENCE), |_| (), call).await })
+}
+
+impl Target {
+    /// Opens the check run, or finds that an earlier attempt did, which is said beside its id.
+    async fn open(&self, attempt: u32, update: &Update) -> Result<(u64, bool), Failure> {
+        if attempt > 1
+            && let Some(id) = self.client.find(&self.name, &self.external_id).await?
+        {
+            return Ok((id, true));
+        }
+        let opening = Opening {
+            name: &self.name,
+            head_sha: self.client.sha(),
+            details_url: self.run_url.as_deref(),
+            external_id: &self.external_id,
+            update,
+        };
+        Ok((self.client.create(&opening).await?, false))
+    }
+
+    /// Sends a state; says whether annotations are done with.
+    async fn update(&self, id: u64, mut update: Update) -> Result<bool, Failure> {
+        let carries = !annotations_of(&update).is_empty();
+        match self.client.update(id, &update).await {
+            Ok(()) => Ok(carries),
+            // One annotation that GitHub does not like refuses the whole; the verdict matters more.
+            Err(Failure::Final(_)) if carries && !self.client.is_refused() => {
+                without_annotations(&mut update);
+                self.client.update(id, &update).await.map(|()| true)
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+}
+
+fn annotations_of(update: &Update) -> &[super::annotations::Annotation] {
+    update.output.as_ref().map_or(&[], |output| &output.annotations)
+}
+
+fn without_annotations(update: &mut Update) {
+    if let Some(output) = &mut update.output {
+        output.annotations.clear();
+    }
+}

@@ -1,0 +1,218 @@
+//! The log: one line for each thing that happens, groups and annotations on GitHub Actions, a table at the end.
+
+mod lines;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::time::Instant;
+
+use super::clean::without_commands;
+use super::feed::{Feeding, Told};
+use super::story::{State, Story};
+use super::words;
+use crate::engine::event::{Event, EventKind, Outcome, StageKey};
+use crate::engine::retry::pause;
+use crate::fault::Fault;
+use crate::inputs::Secret;
+use lines::{Lines, command};
+
+/// A stage that says nothing for this long is said to be still running.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// How the log looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ConsoleStyle {
+    /// Whether colours may be used: only on a terminal.
+    pub colour: bool,
+    /// Whether the log is read by the Actions runner, which knows groups and commands.
+    pub github_actions: bool,
+}
+
+/// The log of one run.
+#[derive(Debug)]
+pub struct Console {
+    lines: Lines,
+    github: bool,
+    silence: Duration,
+    name: String,
+    masks: Vec<Secret>,
+    story: Story,
+    group: Option<StageKey>,
+    heard: HashMap<StageKey, Duration>,
+    origin: Option<Instant>,
+}
+
+impl Console {
+    /// A log that tells the Actions runner to hide `masks`, when there is one.
+    pub fn new(style: ConsoleStyle, name: &str, masks: &[Secret]) -> Self {
+        Self {
+            lines: Lines { colour: style.colour },
+            github: style.github_actions,
+            silence: SILENCE,
+            name: name.to_owned(),
+            masks: if style.github_actions { masks.to_vec() } else { Vec::new() },
+            story: Story::default(),
+            group: None,
+            heard: HashMap::new(),
+            origin: None,
+        }
+    }
+
+    /// Writes to `out` until nothing more will happen.
+    ///
+    /// # Errors
+    /// When `out` cannot be written.
+    pub async fn run(mut self, mut out: impl AsyncWrite + Unpin, mut feeding: Feeding) -> Result<(), Fault> {
+        let opening = self.opening();
+        write(&mut out, &opening).await?;
+        loop {
+            let quiet = self.until_heartbeat();
+            let said = tokio::select! {
+                told = feeding.next() => match told {
+                    Some(Told::Event(event)) => self.event(&event),
+                    Some(Told::Trouble(text)) => self.warning(&text),
+                    None => return Ok(()),
+                },
+                () = pause(quiet) => self.heartbeat(),
+            };
+            write(&mut out, &said).await?;
+        }
+    }
+
+    /// What must be said before anything else: the texts that the runner must hide.
+    fn opening(&mut self) -> Vec<String> {
+        let masks = std::mem::take(&mut self.masks);
+        let texts = masks.iter().flat_map(|secret| secret.reveal().lines()).filter(|line| line.trim().len() >= 4);
+        texts.map(|line| command("add-mask", None, line)).collect()
+    }
+
+    /// The lines for an event.
+    fn event(&mut self, event: &Event) -> Vec<String> {
+        let at = event.elapsed;
+        self.origin.get_or_insert_with(|| Instant::now().checked_sub(at).unwrap_or_else(Instant::now));
+        self.story.take(event);
+        match &event.kind {
+            EventKind::RunStarted { about, .. } => self.lines.said(at, about),
+            EventKind::StageStarted { key } => self.started(key, at),
+            EventKind::StageLine { key, line } => {
+                self.heard.insert(key.clone(), at);
+                self.lines.child(at, self.speaker(key), line)
+            }
+            EventKind::StageNote { key, text } => self.note(key, at, text),
+            EventKind::StageFact { key, fact } => self.note(key, at, &words::fact(fact)),
+            EventKind::StageRetrying { key, call, because } => {
+                self.note(key, at, &format!("{call} is tried again: {because}"))
+            }
+            EventKind::StageWarning { key, text } => {
+                self.heard.insert(key.clone(), at);
+                self.warning(&format!("{key}: {text}"))
+            }
+            EventKind::StageFinished { key, outcome, .. } => self.finished(key, at, outcome),
+            EventKind::Cancelling { reason } => {
+                let text = format!("{}; what runs is stopped, what was made is removed", words::cancelled(*reason));
+                self.lines.said(at, &text)
+            }
+            EventKind::Undoing { undo } => self.lines.said(at, &format!("undo: {undo}")),
+            EventKind::Undone { undo, error: None } => self.lines.said(at, &format!("undone: {undo}")),
+            EventKind::Undone { undo, error: Some(fault) } => {
+                self.warning(&format!("could not {undo}: {fault}\nhelp: do it with: {}", undo.command()))
+            }
+            EventKind::RunFinished { .. } => self.lines.end(&self.story),
+        }
+    }
+
+    fn started(&mut self, key: &StageKey, at: Duration) -> Vec<String> {
+        self.heard.insert(key.clone(), at);
+        if self.github && self.group.is_none() {
+            self.group = Some(key.clone());
+            return vec![command("group", None, &key.to_string())];
+        }
+        self.lines.begins(at, key)
+    }
+
+    fn note(&mut self, key: &StageKey, at: Duration, text: &str) -> Vec<String> {
+        self.heard.insert(key.clone(), at);
+        self.lines.note(at, self.speaker(key), text)
+    }
+
+    fn finished(&mut self, key: &StageKey, at: Duration, outcome: &Outcome) -> Vec<String> {
+        let mut said = Vec::new();
+        if self.group.as_ref() == Some(key) {
+            self.group = None;
+            said.push("::endgroup::".to_owned());
+        }
+        let Some(stage) = self.story.stage(key) else { return said };
+        said.extend(self.lines.ends(at, stage, &self.story));
+        if let (Outcome::Failed(fault), true) = (outcome, self.github) {
+            let title = format!("{} / {key}", self.name);
+            said.push(command("error", Some(&title), &without_commands(&fault.to_string())));
+        }
+        // What still runs goes on in a group of its own.
+        let other = self.running().next().filter(|_| self.github && self.group.is_none()).cloned();
+        if let Some(other) = other {
+            said.push(command("group", None, &format!("{other}, continued")));
+            self.group = Some(other);
+        }
+        said
+    }
+
+    fn warning(&self, text: &str) -> Vec<String> {
+        if self.github {
+            return vec![command("warning", Some(&self.name), &without_commands(text))];
+        }
+        self.lines.warning(self.now(), text)
+    }
+
+    /// The stage's name, when more than one runs and it must be said who speaks.
+    fn speaker<'a>(&self, key: &'a StageKey) -> Option<&'a StageKey> {
+        (self.running().nth(1).is_some()).then_some(key)
+    }
+
+    fn running(&self) -> impl Iterator<Item = &StageKey> {
+        self.story.stages.iter().filter(|stage| stage.state == State::Running).map(|stage| &stage.key)
+    }
+
+    fn now(&self) -> Duration {
+        self.origin.map_or(Duration::ZERO, |origin| origin.elapsed())
+    }
+
+    /// How long until a stage will have been silent for too long.
+    fn until_heartbeat(&self) -> Duration {
+        let now = self.now();
+        let due = self.running().filter_map(|key| self.heard.get(key)).map(|heard| *heard + self.silence);
+        // Without a running stage only an event can change anything.
+        due.min().map_or(Duration::from_secs(3600), |due| due.saturating_sub(now))
+    }
+
+    /// A line for every stage that has been silent for too long.
+    fn heartbeat(&mut self) -> Vec<String> {
+        let now = self.now();
+        let silent: Vec<StageKey> = self
+            .running()
+            .filter(|key| self.heard.get(key).is_some_and(|h| *h + self.silence <= now))
+            .cloned()
+            .collect();
+        let mut said = Vec::new();
+        for key in silent {
+            if let Some(stage) = self.story.stage(&key) {
+                let since = now.saturating_sub(stage.began.unwrap_or(now));
+                said.extend(self.lines.said(now, &words::still_running(stage, since)));
+            }
+            self.heard.insert(key, now);
+        }
+        said
+    }
+}
+
+async fn write(out: &mut (impl AsyncWrite + Unpin), lines: &[String]) -> Result<(), Fault> {
+    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let write = async {
+        out.write_all(text.as_bytes()).await?;
+        out.flush().await
+    };
+    write.await.map_err(|error| Fault::new("could not write the log").because(error))
+}

@@ -1,0 +1,150 @@
+//! Events in, words out. Every sink runs in a task of its own and may break without hurting the run.
+
+mod actions;
+mod checks;
+mod clean;
+mod console;
+mod feed;
+mod markdown;
+mod mask;
+#[cfg(test)]
+mod rehearsal;
+mod story;
+mod words;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::AsyncWrite;
+use tokio::task::JoinHandle;
+
+use crate::engine::EventReceiver;
+use crate::engine::event::EventKind;
+use crate::engine::retry::pause;
+use crate::fault::Fault;
+use crate::inputs::{CiFacts, ReportKind, ReportPlan, Secret};
+use actions::Actions;
+use checks::Checks;
+use console::Console;
+pub use console::ConsoleStyle;
+use feed::{Feed, Feeding, feed};
+use mask::Mask;
+
+/// What a sink may add to the end of a run, at most.
+const SINK_LIMIT: Duration = Duration::from_secs(20);
+
+/// The sinks beside the log, as warnings name them.
+const CHECK_RUNS: &str = "check runs on GitHub";
+const STEP_FILES: &str = "step summary and outputs";
+
+/// The sinks of a run.
+pub struct Report {
+    console: Console,
+    out: Box<dyn AsyncWrite + Send + Unpin>,
+    checks: Option<Checks>,
+    actions: Option<Actions>,
+    masks: Vec<Secret>,
+}
+
+impl Report {
+    /// The sinks that the plan asks for. `name` is the application's, before the slash of every check run's name.
+    ///
+    /// It writes to standard output and names the run by chance, unless [`Report::writing_to`] and [`Report::named`] say
+    /// otherwise.
+    pub fn new(plan: &ReportPlan, name: &str, ci: &CiFacts, console: ConsoleStyle) -> Self {
+        let wants_checks = matches!(plan.kind, ReportKind::Auto | ReportKind::Checks);
+        let github = plan.github.as_ref().filter(|_| wants_checks);
+        let token = plan.github.iter().map(|github| github.token.clone());
+        let masks: Vec<Secret> = plan.masks.iter().cloned().chain(token).filter(Secret::is_masked).collect();
+        let summary = plan.summary_file.clone().filter(|_| plan.kind != ReportKind::None);
+        Self {
+            console: Console::new(console, name, &masks),
+            out: Box::new(tokio::io::stdout()),
+            checks: github.map(|github| Checks::new(github.clone(), name, ci.run_url.clone())),
+            actions: Actions::new(summary, plan.output_file.clone(), ci.run_url.clone()),
+            masks,
+        }
+    }
+
+    /// The same, with the log written to `out`.
+    #[must_use]
+    pub fn writing_to(self, out: impl AsyncWrite + Send + Unpin + 'static) -> Self {
+        Self { out: Box::new(out), ..self }
+    }
+
+    /// The same, with check runs that carry this run's id.
+    #[must_use]
+    pub fn named(self, run_id: &str) -> Self {
+        Self { checks: self.checks.map(|checks| checks.named(run_id)), ..self }
+    }
+
+    /// Reports until the run has finished and every sink is done with it, which GitHub may delay by 20 s at most.
+    pub async fn run(self, mut events: EventReceiver) {
+        let (console, console_feeding) = feed();
+        let console_task = tokio::spawn(self.console.run(self.out, console_feeding));
+        let mask = match Mask::new(&self.masks) {
+            Ok(mask) => mask,
+            Err(fault) => {
+                // Nothing may be shown that might hold a secret.
+                console.trouble(words::broken("the log", &fault));
+                while events.next().await.is_some_and(|event| !is_last(&event.kind)) {}
+                drop(console);
+                return finish(Some(console_task), SINK_LIMIT, || ()).await;
+            }
+        };
+        let checks = self.checks.map(|checks| sink(CHECK_RUNS, &console, |feeding| checks.run(feeding)));
+        let actions = self.actions.map(|actions| sink(STEP_FILES, &console, |feeding| actions.run(feeding)));
+        while let Some(event) = events.next().await {
+            let event = Arc::new(mask.event(event));
+            for feed in [Some(&console), checks.as_ref().map(|s| &s.0), actions.as_ref().map(|s| &s.0)] {
+                feed.iter().for_each(|feed| feed.event(&event));
+            }
+            if is_last(&event.kind) {
+                break;
+            }
+        }
+        // The feeds end here, and with them what the sinks wait for.
+        let [actions, checks] = [actions, checks].map(|sink| sink.map(|(_, task)| task));
+        let too_slow = |what: &'static str| {
+            let console = &console;
+            move || console.trouble(words::too_slow(what, SINK_LIMIT))
+        };
+        tokio::join!(
+            finish(actions, SINK_LIMIT, too_slow(STEP_FILES)),
+            finish(checks, SINK_LIMIT, too_slow(CHECK_RUNS))
+        );
+        drop(console);
+        finish(Some(console_task), SINK_LIMIT, || ()).await;
+    }
+}
+
+fn is_last(kind: &EventKind) -> bool {
+    matches!(kind, EventKind::RunFinished { .. })
+}
+
+/// Starts a sink; when it breaks, the console is told once.
+fn sink<F>(name: &'static str, console: &Feed, run: impl FnOnce(Feeding) -> F) -> (Feed, JoinHandle<()>)
+where
+    F: Future<Output = Result<(), Fault>> + Send + 'static,
+{
+    let (feed, feeding) = feed::feed();
+    let (work, console) = (run(feeding), console.clone());
+    let task = tokio::spawn(async move {
+        if let Err(fault) = work.await {
+            console.trouble(words::broken(name, &fault));
+        }
+    });
+    (feed, task)
+}
+
+/// Waits for a sink's task, and ends it when the limit is reached.
+async fn finish<T>(task: Option<JoinHandle<T>>, limit: Duration, too_slow: impl FnOnce()) {
+    let Some(mut task) = task else { return };
+    tokio::select! {
+        _ = &mut task => {}
+        () = pause(limit) => {
+            task.abort();
+            too_slow();
+        }
+    }
+}

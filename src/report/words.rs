@@ -1,0 +1,151 @@
+//! All prose of the report, as pure functions of a [`Story`](super::story::Story): no sink writes a sentence of its own.
+
+pub mod check_run;
+pub mod known;
+pub mod run;
+#[cfg(test)]
+mod sentences;
+pub mod world;
+
+use std::time::Duration;
+
+use super::story::{Failure, StageStory, State};
+use crate::engine::cancel::CancelReason;
+use crate::engine::event::{Fact, Role, TestCounts};
+use crate::engine::in_words;
+use crate::fault::Fault;
+
+/// Why a run was stopped early.
+pub fn cancelled(reason: CancelReason) -> &'static str {
+    match reason {
+        CancelReason::RunTimeout => "the run's time limit was reached",
+        CancelReason::Interrupt => "cancelled by SIGINT",
+        CancelReason::Terminate => "cancelled by SIGTERM",
+    }
+}
+
+/// One word for how far a stage is; `over` when the run has ended.
+pub fn state(state: &State, over: bool) -> &'static str {
+    match state {
+        State::Waiting if over => "not reached",
+        State::Waiting => "waiting",
+        State::Running => "running",
+        State::Passed => "passed",
+        State::Skipped(_) => "skipped",
+        State::Failed(Failure { timed_out: true, .. }) => "timed out",
+        State::Failed(_) => "failed",
+        State::Cancelled => "cancelled",
+    }
+}
+
+/// What failed and after how long: `push failed after 3 s: the registry refused shop:1f0c2aa`. A fault that names its stage
+/// itself is not introduced again.
+pub fn failed(stage: &StageStory, failure: &Failure) -> String {
+    let (name, took) = (stage.key.to_string(), in_words(stage.took));
+    if failure.what.starts_with(&name) {
+        failure.what.clone()
+    } else if failure.timed_out {
+        format!("{name} ran out of time after {took}: {}", failure.what)
+    } else {
+        format!("{name} failed after {took}: {}", failure.what)
+    }
+}
+
+/// Counts as people say them: `12 tests passed`, `2 of 14 tests failed, 1 skipped`.
+pub fn tests(counts: &TestCounts) -> String {
+    let run = counts.passed + counts.failed;
+    let said = match (run, counts.failed) {
+        (0, _) => "no test ran".to_owned(),
+        (1, 0) => "1 test passed".to_owned(),
+        (1, _) => "the only test failed".to_owned(),
+        (_, 0) => format!("{run} tests passed"),
+        (_, failed) => format!("{failed} of {run} tests failed"),
+    };
+    if counts.skipped == 0 { said } else { format!("{said}, {} skipped", counts.skipped) }
+}
+
+/// A size as people say it, in decimal units as docker prints it.
+pub fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} bytes"),
+        1_000..1_000_000 => format!("{} kB", bytes / 1_000),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.2} GB", bytes as f64 / 1e9),
+    }
+}
+
+/// A fact as a line of the log.
+pub fn fact(fact: &Fact) -> String {
+    match fact {
+        Fact::ImageBuilt { id, bytes } => format!("image {id}, {}", size(*bytes)),
+        Fact::Tests(counts) => tests(counts),
+        Fact::Accepted { url, checks: 1 } => format!("1 acceptance check passed at {url}"),
+        Fact::Accepted { url, checks } => format!("{checks} acceptance checks passed at {url}"),
+        Fact::Pushed { image, tag, digest } => format!("{} is in the registry as {digest}", tagged(image, tag)),
+        Fact::Version { label, reused: true } => format!("version {label} was there already and is used again"),
+        Fact::Version { label, reused: false } => format!("version {label} is made"),
+        Fact::Environment { role, name, id, url } => {
+            let role = match role {
+                Role::Candidate => "candidate",
+                Role::Live => "live",
+            };
+            format!("{role}: environment {name} ({id}) at {url}")
+        }
+        Fact::Platform { at, severity, message } => format!("{at} {severity} {message}"),
+        Fact::Previous { name, version } if version.is_empty() => format!("live before this run: environment {name}"),
+        Fact::Previous { name, version } => format!("live before this run: environment {name} with version {version}"),
+        Fact::Kept { what, why, command } => kept(what, why, command.as_deref()),
+    }
+}
+
+/// Something that is still there, why, and how to remove it.
+pub fn kept(what: &str, why: &str, command: Option<&str>) -> String {
+    let command = command.map(|command| format!("; remove it with: {command}")).unwrap_or_default();
+    format!("{what} is kept: {why}{command}")
+}
+
+/// `image:tag`, whether or not the image's name ends in the tag already.
+pub fn tagged(image: &str, tag: &str) -> String {
+    if image.ends_with(&format!(":{tag}")) { image.to_owned() } else { format!("{image}:{tag}") }
+}
+
+/// A time in a column of a log: `0:07`, `12:40`, `1:02:03`.
+pub fn clock(time: Duration) -> String {
+    let s = time.as_secs();
+    match s / 3600 {
+        0 => format!("{}:{:02}", s / 60, s % 60),
+        hours => format!("{hours}:{:02}:{:02}", s / 60 % 60, s % 60),
+    }
+}
+
+/// What is said once about a sink that broke.
+pub fn broken(sink: &str, fault: &Fault) -> String {
+    let help: String = fault.hints().iter().map(|hint| format!("\nhelp: {hint}")).collect();
+    format!("{sink}: {fault}; the run goes on without it{help}")
+}
+
+/// What is said of a sink that was not done in time at the end.
+pub fn too_slow(sink: &str, limit: Duration) -> String {
+    format!("{sink}: not done within {} after the run, given up; what is shown there may be old", in_words(limit))
+}
+
+/// What a stage says of itself when it has been silent for a while.
+pub fn still_running(stage: &StageStory, since: Duration) -> String {
+    format!("{} is still running, for {} now", stage.key, in_words(since))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_and_sizes_read_well() {
+        let said = |passed, failed, skipped| tests(&TestCounts { passed, failed, skipped, failures: Vec::new() });
+        assert_eq!(said(14, 0, 0), "14 tests passed");
+        assert_eq!(said(12, 2, 1), "2 of 14 tests failed, 1 skipped");
+        assert_eq!(said(1, 0, 0), "1 test passed");
+        assert_eq!(said(0, 0, 3), "no test ran, 3 skipped");
+        assert_eq!(size(12_345_678), "12.3 MB");
+        assert_eq!(clock(Duration::from_secs(3_723)), "1:02:03");
+    }
+}

@@ -1,0 +1,138 @@
+//! A stage's check run in words: title, summary and text.
+
+use std::fmt::Write as _;
+
+use super::world::world;
+use crate::engine::event::Fact;
+use crate::engine::in_words;
+use crate::report::markdown::{block, code, prose};
+use crate::report::story::{Failure, StageStory, State, Story};
+
+/// Titles are cut after this many characters; GitHub shows them in one line.
+const LONGEST_TITLE: usize = 140;
+
+/// Failing tests that a summary lists one by one.
+const FAILURES_SHOWN: usize = 20;
+
+/// The line beside the check run's name.
+pub fn title(stage: &StageStory, story: &Story) -> String {
+    let title = match &stage.state {
+        State::Waiting => waiting(story),
+        State::Running => story.cancelling.map_or("running", super::cancelled).to_owned(),
+        State::Passed => match stage.facts.iter().rev().find_map(headline) {
+            Some(headline) => format!("{headline} ({})", in_words(stage.took)),
+            None => format!("passed in {}", in_words(stage.took)),
+        },
+        State::Skipped(why) => format!("skipped: {why}"),
+        State::Failed(failure) => failure.what.clone(),
+        State::Cancelled => story.cancelling.map_or("cancelled", super::cancelled).to_owned(),
+    };
+    shortened(&title, LONGEST_TITLE)
+}
+
+/// Why a stage has not begun.
+fn waiting(story: &Story) -> String {
+    let failed: Vec<String> = story.failures().map(|(stage, _)| stage.key.to_string()).collect();
+    match (story.cancelling, failed.is_empty()) {
+        (Some(reason), _) => format!("not reached: {}", super::cancelled(reason)),
+        (None, false) => format!("not reached: {} failed", failed.join(" and ")),
+        (None, true) if story.end.is_some() => "not reached".to_owned(),
+        (None, true) => "waiting for the stages before it".to_owned(),
+    }
+}
+
+fn headline(fact: &Fact) -> Option<String> {
+    match fact {
+        Fact::Tests(counts) => Some(super::tests(counts)),
+        Fact::Accepted { checks: 1, .. } => Some("1 acceptance check passed".to_owned()),
+        Fact::Accepted { checks, .. } => Some(format!("{checks} acceptance checks passed")),
+        Fact::ImageBuilt { bytes, .. } => Some(format!("image of {} built", super::size(*bytes))),
+        Fact::Pushed { image, tag, .. } => Some(format!("{} pushed", super::tagged(image, tag))),
+        Fact::Environment { name, url, .. } => Some(format!("environment {name} at {url}")),
+        Fact::Version { .. } | Fact::Platform { .. } | Fact::Previous { .. } | Fact::Kept { .. } => None,
+    }
+}
+
+/// What the check run says first, in Markdown.
+pub fn summary(stage: &StageStory, story: &Story, run_url: Option<&str>) -> String {
+    let mut out = match &stage.state {
+        State::Failed(failure) => format!("**{}**\n\n{}", prose(&world(story)), failure_block(stage, failure)),
+        State::Running if story.cancelling.is_none() => "This stage is under way.\n".to_owned(),
+        State::Cancelled | State::Running => {
+            format!("**{}**\n\n{}\n", prose(&world(story)), prose(&title(stage, story)))
+        }
+        State::Waiting | State::Passed | State::Skipped(_) => format!("{}\n", prose(&title(stage, story))),
+    };
+    out.push('\n');
+    for fact in &stage.facts {
+        let _ = writeln!(out, "- {}", prose(&super::fact(fact)));
+        if let Fact::Tests(counts) = fact {
+            out.push_str(&failing_tests(&counts.failures));
+        }
+    }
+    for warning in &stage.warnings {
+        let _ = writeln!(out, "- ⚠️ {}", prose(warning));
+    }
+    // GitHub ignores `details_url` on check runs made with a workflow's own token, so the link stands here.
+    if let Some(url) = run_url {
+        let _ = write!(out, "\n[The log of this run]({url})\n");
+    }
+    out
+}
+
+/// What failed, causes, last lines and help, in Markdown.
+pub fn failure_block(stage: &StageStory, failure: &Failure) -> String {
+    let mut out = format!("{}\n", prose(&super::failed(stage, failure)));
+    if !failure.causes.is_empty() {
+        out.push('\n');
+    }
+    for cause in &failure.causes {
+        let _ = writeln!(out, "- because: {}", prose(cause));
+    }
+    if !failure.lines.is_empty() {
+        let _ = write!(out, "\nThe last lines:\n\n{}", block(failure.lines.iter().map(String::as_str)));
+    }
+    for hint in &failure.hints {
+        let _ = write!(out, "\n**help:** {}\n", prose(hint));
+    }
+    out
+}
+
+fn failing_tests(failures: &[(String, String)]) -> String {
+    let mut out = String::new();
+    for (name, message) in failures.iter().take(FAILURES_SHOWN) {
+        let _ = write!(out, "\n{}\n\n{}", code(name), block(message.lines().take(30)));
+    }
+    if failures.len() > FAILURES_SHOWN {
+        let _ = write!(out, "\nand {} more failing tests\n", failures.len() - FAILURES_SHOWN);
+    }
+    out
+}
+
+/// What it said and put out, in Markdown; `None` when there is nothing.
+pub fn text(stage: &StageStory) -> Option<String> {
+    let mut out = String::new();
+    if !stage.notes.is_empty() {
+        out.push_str("### What happened\n\n");
+        for (at, note) in &stage.notes {
+            let _ = writeln!(out, "- {} {}", code(&super::clock(*at)), prose(&shortened(note, 500)));
+        }
+    }
+    if !stage.tail.is_empty() {
+        out.push_str("\n### Output\n\n");
+        if stage.tail.dropped() > 0 {
+            let _ = writeln!(out, "{} earlier lines are in the log.\n", stage.tail.dropped());
+        }
+        out.push_str(&block(stage.tail.lines()));
+    }
+    (!out.is_empty()).then_some(out)
+}
+
+/// The first line of a text, cut to so many characters.
+pub fn shortened(text: &str, longest: usize) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    match line.char_indices().nth(longest) {
+        None => line.to_owned(),
+        Some((at, _)) => format!("{}…", &line[..at]),
+    }
+}

@@ -1,0 +1,117 @@
+//! The whole run in words: the last message of the log, the check run `beanline`, and the step summary.
+
+use std::fmt::Write as _;
+
+use super::check_run::{failure_block, shortened};
+use super::known::Known;
+use super::world::world;
+use crate::engine::event::End;
+use crate::engine::in_words;
+use crate::engine::undo::Undo;
+use crate::report::markdown::{code, prose};
+use crate::report::story::{State, Story};
+
+/// The last lines of the log: the state of the world first, then what failed, why, its last lines, and what to do.
+pub fn message(story: &Story) -> Vec<String> {
+    let mut out = vec![world(story)];
+    out.extend(stopped(story));
+    for (stage, failure) in story.failures() {
+        out.push(super::failed(stage, failure));
+        out.extend(failure.causes.iter().map(|cause| format!("  because: {cause}")));
+        out.extend(failure.lines.iter().map(|line| format!("  | {line}")));
+        out.extend(failure.hints.iter().map(|hint| format!("help: {hint}")));
+    }
+    for (undo, why) in left(story) {
+        out.push(format!("could not {undo}: {why}"));
+        out.push(format!("help: do it with: {}", undo.command()));
+    }
+    out
+}
+
+/// How the run was stopped, when no stage failed of itself.
+fn stopped(story: &Story) -> Option<String> {
+    let Some((End::Cancelled(reason), _)) = &story.end else { return None };
+    let running: Vec<String> = story
+        .stages
+        .iter()
+        .filter(|stage| stage.state == State::Cancelled)
+        .map(|stage| stage.key.to_string())
+        .collect();
+    let when = if running.is_empty() { String::new() } else { format!(" during {}", running.join(" and ")) };
+    Some(format!("{}{when}, after {}", super::cancelled(*reason), in_words(story.elapsed)))
+}
+
+/// What could not be undone, each with its reason.
+fn left(story: &Story) -> Vec<(&Undo, &str)> {
+    let why = |undo: &Undo| {
+        story.undone.iter().rev().find(|(known, _)| known == undo).and_then(|(_, error)| error.as_deref())
+    };
+    story.left.iter().map(|undo| (undo, why(undo).unwrap_or("it was not reached"))).collect()
+}
+
+/// `result: deployed (exit code 0) after 4 min 2 s`.
+pub fn result(story: &Story) -> String {
+    match &story.end {
+        Some((end, exit)) => {
+            format!("result: {} (exit code {}) after {}", end.result(), exit.code(), in_words(story.elapsed))
+        }
+        None => format!("result: none yet, after {}", in_words(story.elapsed)),
+    }
+}
+
+/// The stages with result, time and remark, as rows.
+pub fn stages(story: &Story) -> Vec<[String; 4]> {
+    let over = story.end.is_some();
+    let row = |stage: &super::StageStory| {
+        let took = match stage.state {
+            State::Waiting | State::Running | State::Skipped(_) => String::new(),
+            _ => in_words(stage.took),
+        };
+        let remark = match &stage.state {
+            State::Skipped(why) => why.clone(),
+            State::Failed(failure) => shortened(&failure.what, 100),
+            _ => String::new(),
+        };
+        [stage.key.to_string(), super::state(&stage.state, over).to_owned(), took, remark]
+    };
+    story.stages.iter().map(row).collect()
+}
+
+/// The title of the run's own check run.
+pub fn title(story: &Story) -> String {
+    let title = match (&story.end, story.cancelling) {
+        (Some(_), _) => world(story),
+        (None, Some(reason)) => format!("{}; what this run made is being removed", super::cancelled(reason)),
+        (None, None) => "under way; every stage has a check run of its own".to_owned(),
+    };
+    shortened(&title, 200)
+}
+
+/// The run in Markdown: state of the world, failures, stages, facts. For the check run and the step summary.
+pub fn summary(story: &Story, run_url: Option<&str>) -> String {
+    let link = run_url.map(|url| format!("\n[The log of this run]({url})\n")).unwrap_or_default();
+    if story.end.is_none() {
+        return format!("{}: {}\n{link}", prose(&story.about), prose(&title(story)));
+    }
+    let mut out = format!("**{}**\n", prose(&world(story)));
+    out.extend(stopped(story).map(|line| format!("\n{}\n", prose(&line))));
+    for (stage, failure) in story.failures() {
+        let _ = write!(out, "\n{}", failure_block(stage, failure));
+    }
+    for (undo, why) in left(story) {
+        let _ = write!(out, "\ncould not {}: {}\n", prose(&undo.to_string()), prose(why));
+        let _ = write!(out, "\n**help:** do it with: {}\n", code(&undo.command()));
+    }
+    out.push_str("\n| stage | result | took | |\n| --- | --- | --- | --- |\n");
+    for [name, state, took, remark] in stages(story) {
+        let _ = writeln!(out, "| {} | {state} | {took} | {} |", prose(&name), prose(&remark));
+    }
+    let known = Known::of(story).rows();
+    if !known.is_empty() {
+        out.push_str("\n| | |\n| --- | --- |\n");
+    }
+    for (label, value) in known {
+        let _ = writeln!(out, "| {label} | {} |", prose(&value));
+    }
+    out + &link
+}

@@ -1,0 +1,164 @@
+//! What state the world is in: the first sentence of every failure, made from what happened and not from hope.
+
+use super::known::{Known, is_swapped_back};
+use crate::engine::event::{End, Fact, Role, Stage};
+use crate::engine::undo::Undo;
+use crate::report::story::{State, Story};
+
+/// Who serves the live address.
+enum Live {
+    /// Whoever did before the run.
+    Untouched,
+    /// What this run deployed.
+    Ours,
+    /// The previous environment or version, after it was ours for a while.
+    Restored,
+    /// The first environment was ended again, or never came up.
+    Nobody,
+    /// Giving it back failed.
+    Unknown,
+}
+
+/// The state of the world in one sentence, lower case, without a full stop.
+pub fn world(story: &Story) -> String {
+    let known = Known::of(story);
+    let Some((end, _)) = &story.end else { return so_far(story, &known) };
+    match end {
+        End::Deployed => serves_ours(&known),
+        End::Tested => "the image passed its tests; nothing was pushed or deployed".to_owned(),
+        End::Pushed => match &known.pushed {
+            Some((image, tag, _)) => {
+                format!("{} is in the registry; nothing was deployed", super::tagged(image, tag))
+            }
+            None => "the image is in the registry; nothing was deployed".to_owned(),
+        },
+        End::Checked => "everything that was asked for is in place; nothing was changed".to_owned(),
+        End::NeedsHuman(_) => needs_human(story, &known),
+        End::Failed(Stage::CleanUp) => {
+            format!("{}; something that was to be removed is still there", serves_ours(&known))
+        }
+        End::Failed(_) | End::RolledBack(_) | End::Cancelled(_) => after_a_stop(story, &known),
+    }
+}
+
+/// While the run is still going on, as a stage's check run says it.
+fn so_far(story: &Story, known: &Known) -> String {
+    let live_failed = story.failures().any(|(stage, _)| stage.key.stage == Stage::AcceptanceLive);
+    match live(story, known) {
+        Live::Ours if live_failed => {
+            format!("{}, which failed its tests; the state before this run is being restored", serves_ours(known))
+        }
+        Live::Untouched if !has_left_this_machine(story) => nothing_changed(known),
+        _ if story.has_begun(Stage::Deploy) => {
+            format!("{}; what this run made is being removed", serving(story, known))
+        }
+        _ => serving(story, known),
+    }
+}
+
+fn after_a_stop(story: &Story, known: &Known) -> String {
+    if !has_left_this_machine(story) && story.left.is_empty() && known.kept.is_empty() {
+        return nothing_changed(known);
+    }
+    // What is live is ours and stays so: there is nothing that would have to be removed.
+    if matches!(live(story, known), Live::Ours) {
+        return serving(story, known);
+    }
+    format!("{}; {}", serving(story, known), remains(story, known))
+}
+
+fn nothing_changed(known: &Known) -> String {
+    match &known.previous {
+        Some((_, version)) if !version.is_empty() => {
+            format!("nothing was changed; live still serves version {version}")
+        }
+        _ => "nothing was changed".to_owned(),
+    }
+}
+
+fn needs_human(story: &Story, known: &Known) -> String {
+    let mut tasks = story.left.iter().map(|undo| format!("could not {undo}"));
+    let task = match (tasks.next(), tasks.count()) {
+        (None, _) => "what this run made could not all be removed".to_owned(),
+        (Some(first), 0) => first,
+        (Some(first), more) => format!("{first}, and {more} more, listed below"),
+    };
+    format!("something needs a human: {task}; {}", serving(story, known))
+}
+
+/// Who is live, as a sentence.
+fn serving(story: &Story, known: &Known) -> String {
+    let previous = known.previous.as_ref().map(|(name, version)| (name.as_str(), version.as_str()));
+    match (live(story, known), previous) {
+        (Live::Untouched, None) if !story.has_begun(Stage::Deploy) => "nothing was deployed".to_owned(),
+        (Live::Untouched, None | Some((_, ""))) => "live was not touched".to_owned(),
+        (Live::Untouched, Some((_, version))) => format!("live still serves version {version}"),
+        (Live::Ours, _) => serves_ours(known),
+        (Live::Restored, None) => "what was live before this run is live again".to_owned(),
+        (Live::Restored, Some((name, ""))) => format!("previous environment {name} is live again"),
+        (Live::Restored, Some((name, version))) => {
+            format!("previous environment {name} is live again, with version {version}")
+        }
+        (Live::Nobody, _) => "nothing is live, as before: the first environment is removed again".to_owned(),
+        (Live::Unknown, Some((name, _))) => {
+            format!("live may still be this run's environment: environment {name} could not be made live again")
+        }
+        (Live::Unknown, None) => {
+            "live may still be this run's environment: the state before it could not be restored".to_owned()
+        }
+    }
+}
+
+fn serves_ours(known: &Known) -> String {
+    let version = match &known.version {
+        Some((label, _)) => format!("version {label}"),
+        None => "the new version".to_owned(),
+    };
+    match &known.environment {
+        Some(environment) => format!("live serves {version} at {}", environment.url),
+        None => format!("live serves {version}"),
+    }
+}
+
+fn live(story: &Story, known: &Known) -> Live {
+    let swap_back = story.undone.iter().rfind(|(undo, _)| matches!(undo, Undo::SwapBack { .. }));
+    let rolled_back = matches!(story.end, Some((End::RolledBack(_), _)));
+    let ended = story.undone.iter().any(|(undo, e)| e.is_none() && matches!(undo, Undo::EndEnvironment { .. }));
+    let was_ours = story.stages.iter().any(|stage| {
+        let has_live = stage.facts.iter().any(|fact| matches!(fact, Fact::Environment { role: Role::Live, .. }));
+        let promoted = stage.key.stage == Stage::Promote && stage.state == State::Passed;
+        promoted || (stage.key.stage >= Stage::Deploy && has_live)
+    });
+    match swap_back {
+        Some((_, Some(_))) => Live::Unknown,
+        _ if is_swapped_back(story) => Live::Restored,
+        _ if ended && known.previous.is_none() && (was_ours || rolled_back) => Live::Nobody,
+        _ if rolled_back => Live::Restored,
+        _ if was_ours => Live::Ours,
+        _ => Live::Untouched,
+    }
+}
+
+/// What a run that stopped leaves behind.
+fn remains(story: &Story, known: &Known) -> String {
+    if !story.left.is_empty() || !known.kept.is_empty() {
+        return "what is left of this run is listed below".to_owned();
+    }
+    let mut handed_over = Vec::new();
+    if known.pushed.is_some() {
+        handed_over.push("the pushed image".to_owned());
+    }
+    if let Some((label, false)) = &known.version {
+        handed_over.push(format!("version {label}"));
+    }
+    match handed_over.is_empty() {
+        true if story.has_begun(Stage::Push) => "layers may have reached the registry".to_owned(),
+        true => "nothing of this run is left".to_owned(),
+        false => format!("nothing of this run is left but {}", handed_over.join(" and ")),
+    }
+}
+
+/// Whether anything outside this machine's docker daemon may have changed.
+fn has_left_this_machine(story: &Story) -> bool {
+    [Stage::Push, Stage::Deploy, Stage::Promote].into_iter().any(|stage| story.has_begun(stage))
+}
