@@ -1,3 +1,4 @@
 //! The embedded cloud.
 
 pub mod github;
+pub mod plane;
