@@ -1,0 +1,146 @@
+//! Versions onto instances: what creating and updating have in common.
+
+use chrono::{DateTime, Utc};
+
+use crate::local::control::state::{State, now};
+
+use super::faults::{FaultName, Target};
+use super::model::{Deployment, Environment, Instance, Operation, Reading, instance_id};
+use super::operations::{Next, fail, say};
+use super::settings;
+use super::work::{Cause, DeployWork, Placed, Work};
+
+/// Launches instances until there are as many as the settings want.
+pub fn launch(state: &mut State, operation: &Operation) {
+    let Some(environment) = state.environment_mut(&operation.environment) else { return };
+    let missing = settings::fleet(&environment.settings).saturating_sub(environment.instances.len());
+    let new: Vec<Instance> = (0..missing).map(|_| launched(now())).collect();
+    let ids: Vec<String> = new.iter().map(|instance| instance.id.clone()).collect();
+    environment.instances.extend(new);
+    match ids.len() {
+        0 => {}
+        1 => say(state, operation, &format!("Added instance [{}] to your environment.", ids[0])),
+        _ => say(state, operation, &format!("Added instances [{}] to your environment.", ids.join(", "))),
+    }
+}
+
+fn launched(now: DateTime<Utc>) -> Instance {
+    Instance { id: instance_id(), launched: now, container: None, deployment: None, reading: Reading::Unasked }
+}
+
+/// The work that runs the environment's version on its instances. A version that was deleted meanwhile, or that was
+/// told to fail, needs no work: it has failed on all instances.
+pub fn begin(state: &mut State, operation: &mut Operation) -> Next {
+    let Some(environment) = state.environment_mut(&operation.environment) else { return Next::Done };
+    environment.deployment += 1;
+    let environment = environment.clone();
+    let target = Target::Environment { id: &environment.id, name: &environment.name };
+    let label = environment.version_label.clone().unwrap_or_default();
+    let version = state.version(&environment.application, &label).cloned();
+    let instances = match state.fault(FaultName::MixedFleet, target).is_some() {
+        true => &environment.instances[..environment.instances.len().saturating_sub(1)],
+        false => &environment.instances[..],
+    };
+    let version = if state.use_fault(FaultName::Rollback, target) { None } else { version };
+    let Some(version) = version else {
+        let failed = Some(Cause::Unnamed);
+        let placed = instances.iter().map(|instance| Placed {
+            instance: instance.id.clone(),
+            container: instance.container.clone(),
+            failed,
+        });
+        take(state, operation, placed.collect());
+        return Next::Step;
+    };
+    let variables = environment.settings.get(settings::VARIABLES).cloned().unwrap_or_default();
+    let secrets = environment.settings.get(settings::SECRETS);
+    let work = DeployWork {
+        environment: environment.id.clone(),
+        request_id: operation.request_id.clone(),
+        number: environment.deployment,
+        bucket: version.bucket,
+        key: version.key,
+        instances: instances.iter().map(|instance| (instance.id.clone(), instance.container.clone())).collect(),
+        variables: variables.into_iter().collect(),
+        pull_refused: state.use_fault(FaultName::PullRefused, target),
+        wants_secrets: secrets.is_some_and(|secrets| !secrets.is_empty()),
+    };
+    for (id, _) in &work.instances {
+        record(state, &operation.environment, id, "In Progress");
+    }
+    Next::Work(Work::Deploy(work))
+}
+
+/// Takes what came of the deployment.
+pub fn take(state: &mut State, operation: &mut Operation, placed: Vec<Placed>) {
+    for one in &placed {
+        let status = if one.failed.is_some() { "Failed" } else { "Deployed" };
+        record(state, &operation.environment, &one.instance, status);
+        let environment = state.environment_mut(&operation.environment);
+        let instance = environment.and_then(|e| e.instances.iter_mut().find(|i| i.id == one.instance));
+        // Where nothing could be started there was and is no container, and nobody will ever ask one.
+        if let Some(instance) = instance
+            && (instance.container != one.container || one.container.is_none())
+        {
+            let runs = one.container.as_ref().is_some_and(|container| !container.address.is_empty());
+            instance.reading = if runs { Reading::Unasked } else { Reading::Ended };
+            instance.container.clone_from(&one.container);
+        }
+    }
+    operation.placed = placed;
+}
+
+fn record(state: &mut State, environment: &str, instance: &str, status: &str) {
+    let Some(environment) = state.environment_mut(environment) else { return };
+    let deployment = Deployment {
+        label: environment.version_label.clone().unwrap_or_default(),
+        number: environment.deployment,
+        status: status.to_owned(),
+        time: now(),
+    };
+    if let Some(instance) = environment.instances.iter_mut().find(|one| one.id == instance) {
+        instance.deployment = Some(deployment);
+    }
+}
+
+/// Tells of the deployment's end on each instance, in the order of a published log. True: on all of them it went well.
+pub fn tell(state: &mut State, operation: &Operation) -> bool {
+    let failed: Vec<(&str, Cause)> =
+        operation.placed.iter().filter_map(|one| Some((one.instance.as_str(), one.failed?))).collect();
+    let good = operation.placed.len() - failed.len();
+    for _ in 0..good {
+        say(state, operation, "Instance deployment completed successfully.");
+    }
+    if failed.is_empty() {
+        return true;
+    }
+    for (_, cause) in &failed {
+        if let Some(message) = cause.message() {
+            fail(state, operation, message);
+        }
+        fail(state, operation, "Instance deployment failed. For details, see 'eb-engine.log'.");
+    }
+    for (instance, _) in &failed {
+        let output = "Return code: 1 Output: Engine execution has encountered an error..";
+        fail(state, operation, &format!("[Instance: {instance}] Command failed on instance. {output}"));
+    }
+    let count = failed.len();
+    let summary = format!("Summary: [Successful: {good}, Failed: {count}].");
+    say(state, operation, &format!("Command execution completed on all instances. {summary}"));
+    let ids: Vec<&str> = failed.iter().map(|(instance, _)| *instance).collect();
+    let ids = ids.join(", ");
+    let message = format!("Unsuccessful command execution on instance id(s) '{ids}'. Aborting the operation.");
+    fail(state, operation, &message);
+    false
+}
+
+/// The images, by name, that instances run.
+pub fn images(instances: &[Instance]) -> Vec<String> {
+    instances.iter().filter_map(|instance| Some(instance.container.as_ref()?.image.clone())).collect()
+}
+
+/// The instances that are more than the settings want: the newest.
+pub fn surplus(environment: &Environment) -> Vec<String> {
+    let wanted = settings::fleet(&environment.settings);
+    environment.instances.iter().skip(wanted).map(|instance| instance.id.clone()).collect()
+}

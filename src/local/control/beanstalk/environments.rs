@@ -1,0 +1,198 @@
+//! Environments: found, described, named.
+
+use std::collections::BTreeMap;
+
+use crate::local::control::REGION;
+use crate::local::control::query::{Answer, ApiError, Element, Form, members, text, time, tree, words};
+use crate::local::control::state::State;
+
+use super::model::{Environment, Status, arn};
+use super::{Ask, Way, platforms, settings};
+
+/// The refusal when no environment has that id.
+pub fn no_such_id(id: &str) -> ApiError {
+    ApiError::invalid(format!("No Environment found for EnvironmentId = '{id}'."))
+}
+
+/// The refusal when an environment is busy or gone.
+pub fn must_be_ready(name: &str) -> ApiError {
+    let message = format!("Environment named {name} is in an invalid state for this operation. Must be Ready.");
+    ApiError::invalid(message)
+}
+
+impl State {
+    /// The environment with that id, terminated or not.
+    pub fn environment(&self, id: &str) -> Option<&Environment> {
+        self.environments.iter().find(|environment| environment.id == id)
+    }
+
+    /// The same, to be changed.
+    pub fn environment_mut(&mut self, id: &str) -> Option<&mut Environment> {
+        self.environments.iter_mut().find(|environment| environment.id == id)
+    }
+}
+
+/// The environment that a request names in the fields `<prefix>EnvironmentId` or `<prefix>EnvironmentName`. Terminated
+/// ones are not found.
+///
+/// # Errors
+/// `MissingParameter` for neither, `InvalidParameterValue` for one that is not there.
+pub fn named<'a>(state: &'a State, form: &Form, prefix: &str) -> Result<&'a Environment, ApiError> {
+    let mut living = state.environments.iter().filter(|environment| environment.status != Status::Terminated);
+    let (id, name) = (form.text(&format!("{prefix}EnvironmentId")), form.text(&format!("{prefix}EnvironmentName")));
+    match (id, name) {
+        (Some(id), name) => living
+            .find(|environment| environment.id == id && name.is_none_or(|name| environment.name == name))
+            .ok_or_else(|| no_such_id(id)),
+        (None, Some(name)) => living
+            .find(|environment| environment.name == name)
+            .ok_or_else(|| ApiError::invalid(format!("No Environment found for EnvironmentName = '{name}'."))),
+        (None, None) => {
+            let message = "Either the parameter EnvironmentName or EnvironmentId must be specified.";
+            Err(ApiError::new("MissingRequiredParameter", message))
+        }
+    }
+}
+
+/// The environment that a request names, which must be Ready.
+///
+/// # Errors
+/// As [`named`], and `InvalidParameterValue` when it is busy.
+pub fn ready<'a>(state: &'a State, form: &Form, prefix: &str) -> Result<&'a Environment, ApiError> {
+    let environment = named(state, form, prefix)?;
+    match environment.status {
+        Status::Ready => Ok(environment),
+        _ => Err(must_be_ready(&environment.name)),
+    }
+}
+
+/// The full name for a CNAME prefix.
+pub fn cname(prefix: &str) -> String {
+    format!("{}.{REGION}.elasticbeanstalk.com", prefix.to_ascii_lowercase())
+}
+
+/// Whether an environment holds that name.
+pub fn is_taken(state: &State, cname: &str) -> bool {
+    state.environments.iter().any(|environment| environment.status != Status::Terminated && environment.cname == cname)
+}
+
+/// `CheckDNSAvailability`.
+pub fn check_dns(state: &State, ask: &Ask<'_>) -> Answer {
+    let cname = cname(ask.form.sized("CNAMEPrefix", 4..=63)?);
+    let available = !is_taken(state, &cname);
+    Ok(Some(vec![text("FullyQualifiedCNAME", cname), text("Available", available)]))
+}
+
+/// `DescribeEnvironments`. What is not there is left out, never an error.
+pub fn describe(state: &State, ask: &Ask<'_>) -> Answer {
+    let form = ask.form;
+    let (ids, names) = (form.list("EnvironmentIds"), form.list("EnvironmentNames"));
+    let (application, label) = (form.text("ApplicationName"), form.text("VersionLabel"));
+    let (deleted, back_to) = (form.flag("IncludeDeleted")?, form.time("IncludedDeletedBackTo")?);
+    let most = form.number("MaxRecords", 1..=1000)?.unwrap_or(usize::MAX);
+    let skip = match form.text("NextToken") {
+        None => 0,
+        Some(token) => token.parse().map_err(|_| ApiError::invalid(format!("Invalid NextToken: {token}")))?,
+    };
+    let is_listed = |environment: &Environment| {
+        if environment.status != Status::Terminated {
+            return true;
+        }
+        let age = (ask.now - environment.updated).to_std().unwrap_or_default();
+        age < ask.pace.linger || (deleted && back_to.is_none_or(|time| environment.updated >= time))
+    };
+    let found: Vec<&Environment> = (state.environments.iter())
+        .filter(|environment| ids.is_empty() || ids.contains(&environment.id.as_str()))
+        .filter(|environment| names.is_empty() || names.contains(&environment.name.as_str()))
+        .filter(|environment| application.is_none_or(|wanted| environment.application == wanted))
+        .filter(|environment| label.is_none_or(|wanted| environment.version_label.as_deref() == Some(wanted)))
+        .filter(|environment| is_listed(environment))
+        .collect();
+    let mut result = vec![members("Environments", found.iter().skip(skip).take(most).map(|found| element(found)))];
+    if found.len() > skip.saturating_add(most) {
+        result.push(text("NextToken", skip + most));
+    }
+    Ok(Some(result))
+}
+
+/// An environment's description, as four operations return it.
+pub fn element(environment: &Environment) -> Vec<Element> {
+    let Environment { name, application, .. } = environment;
+    let tier = match environment.tier.as_str() {
+        "Worker" => [text("Name", "Worker"), text("Type", "SQS/HTTP"), text("Version", "3.0")],
+        name => [text("Name", name), text("Type", "Standard"), text("Version", "1.0")],
+    };
+    let mut children = vec![
+        text("EnvironmentArn", arn(&format!("environment/{application}/{name}"))),
+        text("EnvironmentId", &environment.id),
+        text("EnvironmentName", name),
+        text("ApplicationName", application),
+        text("Description", &environment.description),
+        text("SolutionStackName", &environment.stack),
+        text("PlatformArn", platforms::arn_of(&environment.stack)),
+        text("Status", environment.status.word()),
+        text("Health", &environment.color),
+        text("AbortableOperationInProgress", environment.abortable),
+        tree("Tier", tier.to_vec()),
+        tree("EnvironmentLinks", Vec::new()),
+        time("DateCreated", environment.created),
+        time("DateUpdated", environment.updated),
+    ];
+    if let Some(label) = &environment.version_label {
+        children.push(text("VersionLabel", label));
+    }
+    if settings::is_enhanced(environment) {
+        children.push(text("HealthStatus", environment.health.word()));
+    }
+    // Its load balancer is the last thing that a new environment gets; its name it has from the beginning.
+    if !environment.cname.is_empty() {
+        children.push(text("CNAME", &environment.cname));
+    }
+    if !environment.instances.is_empty() {
+        children.push(text("EndpointURL", &environment.endpoint));
+    }
+    children
+}
+
+/// `DescribeEnvironmentResources`.
+pub fn resources(state: &State, ask: &Ask<'_>) -> Answer {
+    let environment = named(state, ask.form, "")?;
+    let named = |what: &str| format!("awseb-{}-stack-{what}", environment.id);
+    let balanced = settings::is_load_balanced(environment);
+    let balancers = balanced.then(|| vec![text("Name", named("AWSEBLoadBalancer"))]);
+    let instances = environment.instances.iter().map(|instance| vec![text("Id", &instance.id)]);
+    let resources = vec![
+        text("EnvironmentName", &environment.name),
+        members("AutoScalingGroups", [vec![text("Name", named("AWSEBAutoScalingGroup"))]]),
+        members("Instances", instances),
+        members("LaunchConfigurations", []),
+        members("LaunchTemplates", [vec![text("Id", named("AWSEBEC2LaunchTemplate"))]]),
+        members("LoadBalancers", balancers),
+        members("Triggers", []),
+        members("Queues", []),
+    ];
+    Ok(Some(vec![tree("EnvironmentResources", resources)]))
+}
+
+/// `DescribeEnvironmentManagedActions`: there never are any.
+pub fn managed_actions(state: &State, ask: &Ask<'_>) -> Answer {
+    named(state, ask.form, "")?;
+    Ok(Some(vec![words("ManagedActions", Vec::<String>::new())]))
+}
+
+/// Where requests go, by CNAME. An environment that is being terminated has no load balancer any more.
+pub fn ways(state: &State) -> BTreeMap<String, Way> {
+    let living = |status| !matches!(status, Status::Terminating | Status::Terminated);
+    let served = state.environments.iter().filter(|e| living(e.status) && !e.cname.is_empty());
+    let way = |environment: &Environment| {
+        let healthy = environment.instances.iter().filter(|instance| instance.reading.is_good());
+        let backends = healthy.filter_map(|instance| Some(instance.container.as_ref()?.address.clone())).collect();
+        // A single instance's CNAME points to its public name, which is made of its address.
+        let endpoint = match settings::is_load_balanced(environment) {
+            true => environment.endpoint.clone(),
+            false => format!("ec2-{}.{REGION}.compute.amazonaws.com", environment.endpoint.replace('.', "-")),
+        };
+        (environment.cname.clone(), Way { endpoint, backends })
+    };
+    served.map(way).collect()
+}

@@ -1,0 +1,161 @@
+//! The control plane of the local cloud: Beanstalk, ECR, STS and S3 behind one address, with the real wire protocols.
+//!
+//! A client is sent to the service that it signed for, so `AWS_ENDPOINT_URL` alone is all that it has to be told.
+
+pub mod beanstalk;
+mod call;
+mod ecr;
+mod front;
+pub mod nodes;
+pub mod query;
+pub mod s3;
+pub mod state;
+mod sts;
+#[cfg(test)]
+mod tests;
+
+use std::convert::Infallible;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+use tokio::task::{JoinHandle, JoinSet};
+
+use super::plane::PlaneClient;
+use crate::docker::Docker;
+use crate::fault::Fault;
+use crate::inputs::secret::Secret;
+use beanstalk::{Beanstalk, Pace};
+pub use call::{CallLog, Service};
+use ecr::Ecr;
+use front::Front;
+use nodes::{Ground, Nodes};
+use s3::{Objects, Shelf};
+use state::Store;
+
+/// The account id of the local cloud.
+pub const ACCOUNT: &str = "000000000000";
+/// The region of the local cloud.
+pub const REGION: &str = "local";
+/// The access key of the local cloud, and its secret.
+pub const ACCESS_KEY: &str = "local";
+/// What sessions for roles are given as access key; shaped as AWS shapes it, since clients check its length.
+const SESSION_KEY: &str = "ASIALOCAL00000000000";
+const SESSION_SECRET: &str = "local-session-secret-0000000000000000000";
+/// All access keys with their secrets.
+const KEYS: &[(&str, &str)] = &[(ACCESS_KEY, ACCESS_KEY), (SESSION_KEY, SESSION_SECRET)];
+
+/// What a control plane is started with.
+pub struct Settings {
+    /// The port on 127.0.0.1; 0 lets the system choose a free one.
+    pub port: u16,
+    /// Where buckets are kept.
+    pub directory: PathBuf,
+    /// What it remembers.
+    pub store: Store,
+    /// How fast its Beanstalk is.
+    pub pace: Pace,
+    /// The data plane, which has the registry.
+    pub plane: PlaneClient,
+    /// Where docker finds the registry: `127.0.0.1:PORT`.
+    pub registry: String,
+}
+
+/// A running control plane. It ends when this is dropped, and with it every request that it is serving.
+pub struct ControlPlane {
+    endpoint: String,
+    calls: CallLog,
+    objects: Objects,
+    beanstalk: Beanstalk,
+    plane: PlaneClient,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl ControlPlane {
+    /// Begins to listen and to answer.
+    ///
+    /// # Errors
+    /// The port is taken.
+    pub async fn start(settings: Settings) -> Result<Self, Fault> {
+        let port = settings.port;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|error| {
+            let fault = Fault::new(format!("could not listen on 127.0.0.1:{port}")).because(error);
+            fault.hint("another local cloud may be running; end it, or choose another port")
+        })?;
+        let address =
+            listener.local_addr().map_err(|error| Fault::new("could not learn our own port").because(error))?;
+        let endpoint = format!("http://{address}");
+        let calls = CallLog::default();
+        let objects = Objects::in_directory(&settings.directory.join("s3"));
+        let password = Secret::new(settings.store.read(|state| state.registry_password.clone()));
+        let shelf = Arc::new(Shelf { objects: objects.clone(), endpoint: endpoint.clone() });
+        let beanstalk = Beanstalk::new(settings.store, settings.pace, shelf);
+        let front = Arc::new(Front {
+            calls: calls.clone(),
+            beanstalk: beanstalk.clone(),
+            s3: s3::service(objects.clone(), calls.clone()),
+            ecr: Ecr { plane: settings.plane.clone(), host: settings.registry, password },
+        });
+        let tasks = vec![tokio::spawn(serve(listener, front))];
+        Ok(Self { endpoint, calls, objects, beanstalk, plane: settings.plane, tasks })
+    }
+
+    /// Runs the instances of its environments, as containers, until it ends. Without this every environment stays as it
+    /// is.
+    pub fn run_instances(&mut self, docker: Docker, ground: Ground) {
+        let nodes = Nodes::new(self.beanstalk.clone(), docker, self.plane.clone(), ground);
+        self.tasks.push(tokio::spawn(nodes.run()));
+    }
+
+    /// Where it answers: `http://127.0.0.1:PORT`.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// What it was asked so far.
+    pub fn calls(&self) -> &CallLog {
+        &self.calls
+    }
+
+    /// The objects behind its S3.
+    pub fn objects(&self) -> &Objects {
+        &self.objects
+    }
+
+    /// Its Beanstalk.
+    pub fn beanstalk(&self) -> &Beanstalk {
+        &self.beanstalk
+    }
+}
+
+impl Drop for ControlPlane {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+/// Accepts connections. They belong to this task and end with it.
+async fn serve(listener: TcpListener, front: Arc<Front>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            // A refused connection (too many open files) is that client's trouble; the next may work.
+            accepted = listener.accept() => if let Ok((stream, _)) = accepted {
+                let front = front.clone();
+                let service = service_fn(move |request| {
+                    let front = front.clone();
+                    async move { Ok::<_, Infallible>(front.answer(request).await) }
+                });
+                connections.spawn(async move {
+                    // A client that hangs up is no concern of ours.
+                    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+                });
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
