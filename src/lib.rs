@@ -12,6 +12,9 @@
 //! * [`engine`] runs a stage and undoes, [`inputs`] make text into a plan.
 //! * [`image`] has names and digests, [`fault`] what failed and what to try, [`exit`] the exit codes.
 
+pub mod registry;
+pub mod targets;
+
 pub mod local;
 pub mod probe;
 

@@ -1,0 +1,234 @@
+//! ECR: a login out of AWS credentials, and the repository asked for or made.
+
+use std::time::Duration;
+
+use aws_sdk_ecr::config::retry::RetryConfig;
+use aws_sdk_ecr::config::timeout::TimeoutConfig;
+use aws_sdk_ecr::config::{Builder, Region};
+use aws_sdk_ecr::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::docker::Login;
+use crate::engine::retry::{Failure, Policy, retry};
+use crate::fault::Fault;
+use crate::image::Repository;
+use crate::inputs::Secret;
+
+/// Time for a call with its repetitions.
+const LIMIT: Duration = Duration::from_secs(45);
+
+/// Time for one attempt, the search for credentials included.
+const CALL_LIMIT: Duration = Duration::from_secs(15);
+
+/// Account and region in the host of an ECR registry.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct EcrHost {
+    pub account: String,
+    pub region: String,
+}
+
+impl EcrHost {
+    /// `ACCOUNT.dkr.ecr.REGION.amazonaws.com`, also with `ecr-fips` and in China, and `ACCOUNT.dkr-ecr.REGION.on.aws`
+    /// (Amazon ECR's page on registry endpoints).
+    pub(super) fn parse(host: &str) -> Option<Self> {
+        let parts: Vec<&str> = host.split('.').collect();
+        let (account, region) = match parts.as_slice() {
+            [account, "dkr", "ecr" | "ecr-fips", region, "amazonaws", "com"]
+            | [account, "dkr", "ecr" | "ecr-fips", region, "amazonaws", "com", "cn"]
+            | [account, "dkr-ecr" | "dkr-ecr-fips", region, "on", "aws"] => (*account, *region),
+            _ => return None,
+        };
+        let is_account = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
+        is_account.then(|| Self { account: account.to_owned(), region: region.to_owned() })
+    }
+}
+
+/// An ECR registry and the repository in it.
+pub(super) struct Ecr {
+    client: aws_sdk_ecr::Client,
+    /// The account that owns the registry, where the host names it; else the caller's.
+    account: Option<String>,
+    region: String,
+    path: String,
+}
+
+impl Ecr {
+    /// Asks for an authorization token. `None` when the token is for another registry and the host is not of ECR's
+    /// shape.
+    pub(super) async fn authorize(
+        repository: &Repository,
+        sdk: &aws_config::SdkConfig,
+    ) -> Result<Option<(Ecr, Login)>, Fault> {
+        let host = EcrHost::parse(repository.host());
+        let ecr = Self::new(repository, host.as_ref(), sdk);
+        let what = format!("could not get an ECR login for {}", repository.host());
+        // Anywhere else it is a question by the way, and asked once.
+        let insists = host.is_some() || repository.is_loopback();
+        let policy = Policy::within(if insists { LIMIT } else { Duration::ZERO });
+        let answer = retry(
+            policy,
+            |_| (),
+            async |_| {
+                ecr.client.get_authorization_token().send().await.map_err(|error| {
+                    let statement = r#"{"Effect":"Allow","Action":"ecr:GetAuthorizationToken","Resource":"*"}"#;
+                    failure(&what, &error, statement)
+                })
+            },
+        )
+        .await?;
+        let mut tokens = answer.authorization_data().iter();
+        let ours = match host {
+            // A token is good for every registry that its holder may use, also in another account.
+            Some(_) => tokens.next(),
+            None => tokens.find(|token| token.proxy_endpoint().is_some_and(|url| is_at(url, repository.host()))),
+        };
+        let Some(token) = ours else { return Ok(None) };
+        let unreadable = || Fault::new(what.clone()).cause("the authorization token is not base64 of user:password");
+        let text = token.authorization_token().unwrap_or_default();
+        let text = STANDARD.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(unreadable)?;
+        let (username, password) = text.split_once(':').ok_or_else(unreadable)?;
+        let (host, username) = (repository.host().to_owned(), username.to_owned());
+        let login = Login { host, username, password: Secret::new(password) };
+        Ok(Some((ecr, login)))
+    }
+
+    fn new(repository: &Repository, host: Option<&EcrHost>, sdk: &aws_config::SdkConfig) -> Self {
+        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(CALL_LIMIT).build();
+        // We repeat calls ourselves.
+        let mut config = Builder::from(sdk).retry_config(RetryConfig::disabled()).timeout_config(timeouts);
+        if let Some(host) = host {
+            config = config.region(Region::new(host.region.clone()));
+        }
+        let region = host.map(|host| host.region.clone()).or_else(|| sdk.region().map(Region::to_string));
+        Self {
+            client: aws_sdk_ecr::Client::from_conf(config.build()),
+            account: host.map(|host| host.account.clone()),
+            region: region.unwrap_or_default(),
+            path: repository.path().to_owned(),
+        }
+    }
+
+    /// Asks whether the repository is there; makes it if `create` says so. Returns a sentence when it was made.
+    pub(super) async fn check_repository(&self, create: bool) -> Result<Option<String>, Fault> {
+        if self.is_there().await? {
+            return Ok(None);
+        }
+        if !create {
+            let (path, region) = (&self.path, &self.region);
+            return Err(Fault::new(format!("could not find the ECR repository {path} in {region}")).hint(format!(
+                "set create_repository=true, or: aws ecr create-repository --region {region} --repository-name {path}"
+            )));
+        }
+        self.make().await?;
+        Ok(Some(format!("made the ECR repository {}", self.path)))
+    }
+
+    async fn is_there(&self) -> Result<bool, Fault> {
+        let what = format!("could not ask for the ECR repository {}", self.path);
+        let call = async |_| {
+            let request = self.client.describe_repositories().repository_names(&self.path);
+            match request.set_registry_id(self.account.clone()).send().await {
+                Ok(_) => Ok(true),
+                Err(error) if error.code() == Some("RepositoryNotFoundException") => Ok(false),
+                Err(error) => Err(failure(&what, &error, &self.statement("ecr:DescribeRepositories"))),
+            }
+        };
+        retry(Policy::within(LIMIT), |_| (), call).await
+    }
+
+    /// Has no undo: a repository may be pushed to by others from the moment it is there.
+    async fn make(&self) -> Result<(), Fault> {
+        let what = format!("could not make the ECR repository {}", self.path);
+        let call = async |_| {
+            let request = self.client.create_repository().repository_name(&self.path);
+            match request.set_registry_id(self.account.clone()).send().await {
+                Ok(_) => Ok(()),
+                // Somebody else's, or ours of an attempt whose answer was lost.
+                Err(error) if error.code() == Some("RepositoryAlreadyExistsException") => Ok(()),
+                Err(error) => Err(failure(&what, &error, &self.statement("ecr:CreateRepository"))),
+            }
+        };
+        retry(Policy::within(LIMIT), |_| (), call).await
+    }
+
+    fn statement(&self, action: &str) -> String {
+        let (region, path) = (&self.region, &self.path);
+        let account = self.account.as_deref().unwrap_or("*");
+        let partition = if region.starts_with("cn-") { "aws-cn" } else { "aws" };
+        let resource = format!("arn:{partition}:ecr:{region}:{account}:repository/{path}");
+        format!(r#"{{"Effect":"Allow","Action":"{action}","Resource":"{resource}"}}"#)
+    }
+}
+
+/// Whether a URL is that host's.
+fn is_at(url: &str, host: &str) -> bool {
+    url.split_once("://").map_or(url, |(_, rest)| rest).trim_end_matches('/') == host
+}
+
+/// What to make of a call that failed, and the policy statement that is needed when it was denied.
+fn failure<E, R>(what: &str, error: &SdkError<E, R>, statement: &str) -> Failure
+where
+    E: std::error::Error + ProvideErrorMetadata + 'static,
+    R: std::fmt::Debug,
+    SdkError<E, R>: std::error::Error,
+{
+    const THROTTLED: [&str; 4] =
+        ["ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded"];
+    let code = error.code().unwrap_or_default();
+    let fault = Fault::new(what);
+    let fault = match error.message() {
+        Some(message) => fault.cause(format!("{code}: {message}")),
+        None if !code.is_empty() => fault.cause(code),
+        None => fault.cause(DisplayErrorContext(error).to_string()),
+    };
+    match error {
+        SdkError::TimeoutError(_) | SdkError::ResponseError(_) => Failure::Passing(fault),
+        // The SDK gives a kind to a connection that was closed too early, and none to what cannot be repeated.
+        SdkError::DispatchFailure(broken) if broken.is_io() || broken.is_timeout() || broken.as_other().is_some() => {
+            Failure::Passing(fault)
+        }
+        SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) => Failure::Final(
+            fault.hint("set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or another source of credentials"),
+        ),
+        _ if THROTTLED.contains(&code) || code == "ServerException" || code == "InternalFailure" => {
+            Failure::Passing(fault)
+        }
+        _ if code.starts_with("AccessDenied") => {
+            Failure::Final(fault.hint(format!("give the caller this statement: {statement}")))
+        }
+        _ => match code {
+            "ExpiredTokenException" | "UnrecognizedClientException" | "InvalidSignatureException" => {
+                Failure::Final(fault.hint("the AWS credentials are expired or wrong: renew them"))
+            }
+            _ => Failure::Final(fault),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn account_and_region_stand_in_the_host() {
+        for host in [
+            "123456789012.dkr.ecr.eu-west-1.amazonaws.com",
+            "123456789012.dkr.ecr-fips.eu-west-1.amazonaws.com",
+            "123456789012.dkr.ecr.eu-west-1.amazonaws.com.cn",
+            "123456789012.dkr-ecr.eu-west-1.on.aws",
+        ] {
+            let parsed = EcrHost::parse(host).map(|host| (host.account, host.region));
+            assert_eq!(parsed, Some(("123456789012".into(), "eu-west-1".into())), "{host}");
+        }
+        for host in ["public.ecr.aws", "127.0.0.1:5000", "1.dkr.ecr.eu-west-1.amazonaws.com", "docker.io"] {
+            assert_eq!(EcrHost::parse(host), None, "{host}");
+        }
+    }
+
+    #[test]
+    fn a_token_names_its_registry_by_url() {
+        assert!(is_at("http://127.0.0.1:5000", "127.0.0.1:5000") && is_at("https://a.example.com/", "a.example.com"));
+        assert!(!is_at("https://a.example.com.evil", "a.example.com"));
+    }
+}

@@ -1,0 +1,234 @@
+//! One call to AWS: what its error means, and whether the same call may work in a moment.
+
+use std::error::Error;
+use std::time::Duration;
+
+use aws_sdk_elasticbeanstalk::config::http::HttpResponse;
+use aws_sdk_elasticbeanstalk::error::{ProvideErrorMetadata, SdkError};
+
+use crate::engine::StageCx;
+use crate::engine::retry::{Failure, Policy, retry};
+use crate::fault::Fault;
+
+/// Who is told when a call is repeated; nobody outside a stage.
+pub type Told<'a> = Option<&'a StageCx>;
+
+/// How long a call that may be sent twice is repeated.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A call that did not succeed.
+#[derive(Debug)]
+pub struct ApiError {
+    /// The service's code, such as `InvalidParameterValue`; empty when it did not answer.
+    pub code: String,
+    /// The service's words; empty when it did not answer.
+    pub message: String,
+    /// Whether the same call may work in a moment.
+    pub passing: bool,
+    /// Whether we asked too often.
+    pub throttled: bool,
+    fault: Box<Fault>,
+}
+
+impl ApiError {
+    /// Whether the service refused with words that contain `text`.
+    pub fn says(&self, text: &str) -> bool {
+        self.message.to_ascii_lowercase().contains(&text.to_ascii_lowercase())
+    }
+
+    /// Whether the environment is busy with something else. `OperationInProgressFailure` is in the API Reference; the
+    /// texts come with InvalidParameterValue, as users have posted them: "Environment named … is in an invalid state for
+    /// this operation. Must be Ready." and "… It is currently pending deployment."
+    pub fn is_busy(&self) -> bool {
+        self.says("must be ready") || self.says("pending deployment") || self.code == "OperationInProgressFailure"
+    }
+
+    /// Whether a policy forbids the call.
+    pub fn is_denied(&self) -> bool {
+        is_denial(&self.code)
+    }
+
+    /// For the reader.
+    pub fn into_fault(self) -> Fault {
+        *self.fault
+    }
+
+    /// Says that a refusal is worth another look: something that was asked for is being done by the platform.
+    pub fn into_passing(self) -> Failure {
+        Failure::Passing(*self.fault)
+    }
+}
+
+impl From<ApiError> for Failure {
+    fn from(error: ApiError) -> Self {
+        match error.passing {
+            true => Failure::Passing(*error.fault),
+            false => Failure::Final(*error.fault),
+        }
+    }
+}
+
+/// Repeats a call that reads, or that may safely be sent twice.
+///
+/// # Errors
+/// The last failure.
+pub async fn again<T>(
+    told: Told<'_>,
+    call: &'static str,
+    mut send: impl AsyncFnMut() -> Result<T, ApiError>,
+) -> Result<T, Fault> {
+    let tell = |fault: &Fault| told.iter().for_each(|cx| cx.retrying(call, fault));
+    retry(Policy::within(PATIENCE), tell, async |_| Ok(send().await?)).await
+}
+
+/// Repeats a call that creates something; `send` hears which attempt it is and looks before it sends again.
+///
+/// # Errors
+/// The last failure.
+pub async fn looked_up<T>(
+    told: Told<'_>,
+    call: &'static str,
+    send: impl AsyncFnMut(u32) -> Result<T, Failure>,
+) -> Result<T, Fault> {
+    let tell = |fault: &Fault| told.iter().for_each(|cx| cx.retrying(call, fault));
+    retry(Policy::within(PATIENCE), tell, send).await
+}
+
+/// A fault that says what could not be done, with another's words as its causes.
+pub fn while_doing(what: impl Into<String>, fault: Fault) -> Fault {
+    let outer = if fault.is_time_out() { Fault::timed_out(what) } else { Fault::new(what) };
+    let outer = fault.causes().iter().fold(outer.cause(fault.what()), |outer, cause| outer.cause(cause));
+    fault.hints().iter().fold(outer.lines(fault.last_lines().iter().cloned()), |outer, hint| outer.hint(hint))
+}
+
+/// Reads an SDK error. `call` is the operation's name as the API reference has it.
+pub fn refused<E>(call: &str, error: SdkError<E, HttpResponse>) -> ApiError
+where
+    E: Error + ProvideErrorMetadata + Send + Sync + 'static,
+{
+    let code = error.code().unwrap_or_default().to_owned();
+    let message = error.message().unwrap_or_default().to_owned();
+    let status = error.raw_response().map(|response| response.status().as_u16());
+    let throttled = is_throttling(&code) || status == Some(429);
+    let passing = match &error {
+        SdkError::ServiceError(_) => {
+            throttled || is_passing(&code) || status.is_some_and(|status| status >= 500) && code != "NotImplemented"
+        }
+        // A connection that was closed before the answer came has a kind of its own; what cannot be repeated, such as a
+        // certificate that is not trusted, has none.
+        SdkError::DispatchFailure(failure) => failure.is_io() || failure.is_timeout() || failure.as_other().is_some(),
+        SdkError::TimeoutError(_) | SdkError::ResponseError(_) => true,
+        _ => false,
+    };
+    let fault = match &error {
+        SdkError::ServiceError(_) if throttled => Fault::new(format!("{call} was throttled")).cause(&message),
+        SdkError::ServiceError(_) => service_fault(call, &code, &message, status),
+        SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) | SdkError::ResponseError(_) => {
+            Fault::new(format!("{call} got no answer")).because(error)
+        }
+        _ => Fault::new(format!("{call} could not be sent")).because(error),
+    };
+    ApiError { code, message, passing, throttled, fault: Box::new(fault) }
+}
+
+fn is_throttling(code: &str) -> bool {
+    const CODES: [&str; 5] =
+        ["Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException", "SlowDown"];
+    CODES.contains(&code)
+}
+
+/// A signature that grew old on a slow line is made anew by the next attempt.
+fn is_passing(code: &str) -> bool {
+    const CODES: [&str; 5] =
+        ["ServiceUnavailable", "InternalFailure", "InternalError", "RequestExpired", "RequestTimeout"];
+    CODES.contains(&code)
+}
+
+fn is_denial(code: &str) -> bool {
+    ["AccessDenied", "AccessDeniedException", "UnauthorizedOperation"].contains(&code)
+        || code.starts_with("InsufficientPrivileges")
+}
+
+fn service_fault(call: &str, code: &str, message: &str, status: Option<u16>) -> Fault {
+    const CREDENTIALS: [&str; 5] = [
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidClientTokenId",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    ];
+    if is_denial(code) {
+        return denial(call, message);
+    }
+    if CREDENTIALS.contains(&code) {
+        return Fault::new(format!("AWS did not accept the credentials for {call}"))
+            .cause(format!("{code}: {message}"))
+            .hint("check the credentials in the environment, and that they are not older than their session");
+    }
+    let fault = Fault::new(format!("{call} was refused"));
+    match (code, message, status) {
+        ("", "", Some(status)) => fault.cause(format!("HTTP status {status} without an explanation")),
+        (code, message, _) if code.starts_with("InvalidParameterValue") => fault.cause(message),
+        (code, message, _) => fault.cause(format!("{code}: {message}")),
+    }
+}
+
+/// `User: <arn> is not authorized to perform: <action> on resource: <arn> because …` is IAM's own wording.
+fn denial(call: &str, message: &str) -> Fault {
+    let after = |mark: &str| {
+        let rest = message.split_once(mark)?.1;
+        rest.split_whitespace().next().map(|word| word.trim_end_matches(['.', ',']))
+    };
+    let action = after("not authorized to perform: ").map_or_else(|| call.to_owned(), str::to_owned);
+    let resource = after("on resource: ").unwrap_or("*");
+    let Some(principal) = after("User: ") else {
+        return Fault::new(format!("{action} was denied")).cause(message).hint(format!(
+            "allow it to the role this run uses; Elastic Beanstalk does {call} with the caller's own rights"
+        ));
+    };
+    Fault::new(format!("{action} was denied to {principal}"))
+        .cause(message)
+        .hint(format!("add `{action}` on `{resource}` to a policy of {principal}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_denial_names_action_principal_and_resource() {
+        let fault = service_fault(
+            "CreateApplicationVersion",
+            "AccessDenied",
+            "User: arn:aws:sts::1:assumed-role/ci/run is not authorized to perform: \
+             elasticbeanstalk:CreateApplicationVersion on resource: arn:aws:elasticbeanstalk:eu-west-1:1:application/a \
+             because no identity-based policy allows it",
+            Some(403),
+        );
+        assert_eq!(
+            fault.what(),
+            "elasticbeanstalk:CreateApplicationVersion was denied to arn:aws:sts::1:assumed-role/ci/run"
+        );
+        assert!(fault.hints()[0].contains("on `arn:aws:elasticbeanstalk:eu-west-1:1:application/a`"));
+    }
+
+    #[test]
+    fn a_denial_without_a_principal_still_says_what_to_allow() {
+        let fault = service_fault(
+            "CreateEnvironment",
+            "InsufficientPrivilegesException",
+            "Access Denied: S3Bucket=elasticbeanstalk-platform-assets-eu-west-1, S3Key=stalks/x.pack",
+            Some(403),
+        );
+        assert_eq!(fault.what(), "CreateEnvironment was denied");
+        assert_eq!(fault.hints().len(), 1);
+    }
+
+    #[test]
+    fn context_keeps_causes_lines_and_hints() {
+        let inner = Fault::new("inner").cause("why").lines(["log"]).hint("do this");
+        let outer = while_doing("outer", inner);
+        assert_eq!(outer.to_string(), "outer: inner: why");
+        assert_eq!((outer.last_lines().len(), outer.hints().len()), (1, 1));
+    }
+}

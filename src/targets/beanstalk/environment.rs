@@ -1,0 +1,250 @@
+//! Making an environment: settings from live by a template, or those of a first one.
+
+use aws_sdk_elasticbeanstalk::operation::RequestId;
+use aws_sdk_elasticbeanstalk::operation::create_environment::CreateEnvironmentOutput;
+use aws_sdk_elasticbeanstalk::operation::create_environment::builders::CreateEnvironmentFluentBuilder;
+use aws_sdk_elasticbeanstalk::types::{ConfigurationOptionSetting, Tag};
+
+use super::call::{ApiError, again, looked_up, refused, while_doing};
+use super::operation::{Kind, Operation};
+use super::platform::Environment;
+use super::{Beanstalk, Live, Survey, names};
+use crate::engine::StageCx;
+use crate::engine::retry::Failure;
+use crate::engine::undo::Undo;
+use crate::fault::Fault;
+use crate::inputs::BeanstalkPlan;
+
+/// How many names are tried when others take them.
+pub(super) const NAMES: u32 = 9;
+
+/// An environment that was asked for.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Its name.
+    pub name: String,
+    /// Its id.
+    pub environment_id: String,
+    /// The request that its events carry; absent when the answer was lost.
+    pub request_id: Option<String>,
+}
+
+impl Request {
+    /// Its creation, to be waited for.
+    pub fn operation(&self, label: &str) -> Operation {
+        Operation {
+            kind: Kind::Create { label: label.to_owned() },
+            environment_id: self.environment_id.clone(),
+            environment: self.name.clone(),
+            request_id: self.request_id.clone(),
+            anchor: None,
+        }
+    }
+}
+
+impl Beanstalk {
+    /// Saves live's settings under a name of this run. Copied are options and platform, not tags.
+    pub(super) async fn make_template(&self, cx: &StageCx, live: &Live) -> Result<String, Fault> {
+        let name = format!("beanline-{}", self.context.run_id);
+        cx.undo(self.template_undo(&name));
+        let made = looked_up(Some(cx), "CreateConfigurationTemplate", async |attempt| {
+            let request = self.api.beanstalk.create_configuration_template().application_name(&self.plan.application);
+            let request = request.template_name(&name).environment_id(&live.environment_id);
+            match request.send().await.map_err(|e| refused("CreateConfigurationTemplate", e)) {
+                // The name is this run's own: it is ours, and its answer was lost.
+                Err(error) if attempt > 1 && error.says("already exists") => Ok(()),
+                answer => Ok::<_, Failure>(answer.map(drop)?),
+            }
+        });
+        made.await.map_err(|fault| while_doing(format!("could not copy the settings of {}", live.name), fault))?;
+        Ok(name)
+    }
+
+    /// Deletes the template as soon as it has served; if that fails, it is tried again at the end of the stage.
+    pub(super) async fn drop_template(&self, cx: &StageCx, name: String) {
+        let undo = self.template_undo(&name);
+        let deleted = again(Some(cx), "DeleteConfigurationTemplate", async || self.delete_template(&name).await);
+        cx.settle(&undo);
+        if deleted.await.is_err() {
+            cx.cleanup(undo);
+        }
+    }
+
+    fn template_undo(&self, name: &str) -> Undo {
+        let (application, template) = (self.plan.application.clone(), name.to_owned());
+        Undo::RemoveTemplate { application, template, region: self.region.clone() }
+    }
+
+    /// Asks for the candidate, under the first name that is free.
+    ///
+    /// The undo of a name is on the stack before the name is asked for; it ends only an environment of this run.
+    pub(super) async fn make_environment(
+        &self,
+        cx: &StageCx,
+        survey: &Survey,
+        template: Option<&str>,
+    ) -> Result<Request, Fault> {
+        let stem = names::stem_of(&survey.candidate_name).0;
+        for attempt in survey.attempt..survey.attempt + NAMES {
+            let name = names::candidate(stem, &self.context.run_key, attempt);
+            let undo = self.end_of(survey, &name);
+            cx.undo(undo.clone());
+            let prefix = if survey.live.is_some() { &name } else { &survey.live_prefix };
+            let made = looked_up(Some(cx), "CreateEnvironment", async |attempt| {
+                self.create_environment(cx, survey, template, &name, prefix, attempt).await
+            });
+            match made.await.map_err(|fault| while_doing(format!("could not make environment {name}"), fault))? {
+                Some((environment_id, request_id)) => return Ok(Request { name, environment_id, request_id }),
+                None => cx.settle(&undo),
+            }
+            if survey.live.is_none() {
+                break;
+            }
+            cx.note(format!("the name {name} was taken meanwhile"));
+        }
+        Err(Fault::new(format!("could not make an environment for {}", survey.live_cname))
+            .cause(format!("every name that was tried is taken, the last of them or {}", survey.live_prefix))
+            .hint("run again; a terminated environment's name is free once it is gone"))
+    }
+
+    /// One attempt; `None` when the name or its CNAME belongs to somebody else.
+    async fn create_environment(
+        &self,
+        cx: &StageCx,
+        survey: &Survey,
+        template: Option<&str>,
+        name: &str,
+        prefix: &str,
+        attempt: u32,
+    ) -> Result<Option<(String, Option<String>)>, Failure> {
+        if attempt > 1
+            && let Some(found) = self.named(name).await?
+        {
+            return Ok(self.is_of_this_run(&found).then_some((found.id, None)));
+        }
+        let (label, application) = (&self.plan.version_label, &self.plan.application);
+        let request = self.api.beanstalk.create_environment().application_name(application).environment_name(name);
+        let request = request.version_label(label).cname_prefix(prefix).description(self.environment_description());
+        let request = request.set_tags(Some(self.tags(&survey.live_cname)));
+        let request = match template {
+            Some(template) => request.template_name(template),
+            None => request
+                .set_solution_stack_name(survey.solution_stack.clone())
+                .set_option_settings(Some(first_settings(&self.plan))),
+        };
+        // Before it is sent: this may be dropped at any await, and the environment is made nevertheless.
+        self.asked_for.replace(Some(name.to_owned()));
+        let answer = self.send_creation(cx, request).await;
+        // An earlier attempt whose answer was lost may still be on its way.
+        if attempt == 1 && answer.as_ref().is_err_and(|error| !error.passing) {
+            self.asked_for.replace(None);
+        }
+        match answer {
+            Err(error) if error.says("already exists") || error.says("is not available") => {
+                // A first answer that was lost looks the same.
+                let found = self.named(name).await?.filter(|found| self.is_of_this_run(found));
+                Ok(found.map(|found| (found.id, None)))
+            }
+            answer => {
+                let answer = answer?;
+                let request_id = answer.request_id().map(str::to_owned);
+                Ok(Some((answer.environment_id.unwrap_or_default(), request_id)))
+            }
+        }
+    }
+
+    /// Sends it; without tags, where tagging is denied.
+    async fn send_creation(
+        &self,
+        cx: &StageCx,
+        request: CreateEnvironmentFluentBuilder,
+    ) -> Result<CreateEnvironmentOutput, ApiError> {
+        match request.clone().send().await.map_err(|e| refused("CreateEnvironment", e)) {
+            Err(error) if error.is_denied() && error.says("AddTags") => {
+                cx.warn("tagging is denied: the environment goes without tags, so later runs will not clean it up");
+                request.set_tags(None).send().await.map_err(|e| refused("CreateEnvironment", e))
+            }
+            answer => answer,
+        }
+    }
+
+    /// The environment of that name in the whole region that is not gone yet.
+    pub(super) async fn named(&self, name: &str) -> Result<Option<Environment>, Failure> {
+        let found = self.api.environments(None, &[]).await?;
+        let gone = super::platform::Status::Terminated;
+        Ok(found.into_iter().find(|environment| environment.name == name && environment.status != gone))
+    }
+
+    /// Whether this run made it: its description says so.
+    pub(super) fn is_of_this_run(&self, environment: &Environment) -> bool {
+        environment.application == self.plan.application && environment.description.starts_with(&self.signature())
+    }
+
+    fn signature(&self) -> String {
+        format!("beanline run {};", self.context.run_id)
+    }
+
+    fn environment_description(&self) -> String {
+        let url = self.context.run_url.as_deref().unwrap_or_default();
+        let text = format!("{} revision {} {url}", self.signature(), self.context.revision);
+        names::cut(text.trim_end(), 200).to_owned()
+    }
+
+    fn tags(&self, live_cname: &str) -> Vec<Tag> {
+        let tag = |key: &str, value: &str| Tag::builder().key(key).value(names::cut(value, 256)).build();
+        vec![
+            tag(super::clean_up::RUN_TAG, &self.context.run_id),
+            tag("beanline:key", &self.context.run_key),
+            tag(super::clean_up::LIVE_TAG, live_cname),
+            tag(super::clean_up::EXPIRES_TAG, &self.context.expires.to_string()),
+        ]
+    }
+}
+
+/// The settings of a first environment: what the console would recommend and the API alone does not set. Without them
+/// it gets a classic load balancer, basic health and no instance profile.
+fn first_settings(plan: &BeanstalkPlan) -> Vec<ConfigurationOptionSetting> {
+    let fixed = [
+        ("aws:elasticbeanstalk:environment", "EnvironmentType", Some("LoadBalanced")),
+        ("aws:elasticbeanstalk:environment", "LoadBalancerType", Some("application")),
+        ("aws:elasticbeanstalk:environment", "ServiceRole", plan.service_role.as_deref()),
+        ("aws:elasticbeanstalk:healthreporting:system", "SystemType", Some("enhanced")),
+        ("aws:elasticbeanstalk:environment:process:default", "HealthCheckPath", Some(plan.ready_path.as_str())),
+        ("aws:autoscaling:launchconfiguration", "IamInstanceProfile", plan.instance_profile.as_deref()),
+        ("aws:autoscaling:launchconfiguration", "DisableIMDSv1", Some("true")),
+        ("aws:autoscaling:launchconfiguration", "EC2KeyName", plan.key_pair.as_deref()),
+    ];
+    let properties = plan
+        .environment_variables
+        .iter()
+        .map(|(name, value)| ("aws:elasticbeanstalk:application:environment", name.as_str(), Some(value.reveal())));
+    let setting = |(namespace, option, value): (&str, &str, Option<&str>)| {
+        let setting = ConfigurationOptionSetting::builder().namespace(namespace).option_name(option);
+        value.map(|value| setting.value(value).build())
+    };
+    fixed.into_iter().chain(properties).filter_map(setting).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inputs::Secret;
+
+    #[test]
+    fn a_first_environment_is_told_what_the_api_does_not_default_to() {
+        let plan = BeanstalkPlan {
+            instance_profile: Some("web".into()),
+            environment_variables: vec![("MODE".into(), Secret::open("prod"))],
+            ready_path: "/ping".into(),
+            ..super::super::live::tests::plan()
+        };
+        let settings = first_settings(&plan);
+        let value = |option: &str| settings.iter().find(|s| s.option_name() == Some(option)).and_then(|s| s.value());
+        assert_eq!(value("LoadBalancerType"), Some("application"));
+        assert_eq!(value("SystemType"), Some("enhanced"));
+        assert_eq!(value("IamInstanceProfile"), Some("web"));
+        assert_eq!(value("HealthCheckPath"), Some("/ping"));
+        assert_eq!(value("MODE"), Some("prod"));
+        assert_eq!(value("EC2KeyName"), None);
+    }
+}

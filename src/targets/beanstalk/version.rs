@@ -1,0 +1,212 @@
+//! The application, and the version in it that names the image.
+
+use aws_sdk_elasticbeanstalk::types::S3Location;
+use aws_sdk_s3::primitives::ByteStream;
+
+use super::api::Version;
+use super::bundle::Bundle;
+use super::call::{again, looked_up, refused, while_doing};
+use super::names::cut;
+use super::{Beanstalk, ImageToDeploy};
+use crate::engine::StageCx;
+use crate::engine::event::Fact;
+use crate::engine::retry::Failure;
+use crate::engine::undo::Undo;
+use crate::fault::Fault;
+use crate::image::Digest;
+
+/// Longest description that the platform takes.
+const DESCRIPTION: usize = 200;
+
+impl Beanstalk {
+    /// Makes the application. It is undone only when this run made it.
+    pub(super) async fn make_application(&self, cx: &StageCx) -> Result<(), Fault> {
+        let name = &self.plan.application;
+        let undo = self.application_undo();
+        cx.undo(undo.clone());
+        let made = looked_up(Some(cx), "CreateApplication", async |_| {
+            if self.api.applications().await?.contains(name) {
+                return Ok(false);
+            }
+            let request = self.api.beanstalk.create_application().application_name(name);
+            let request = request.description(format!("made by beanline, run {}", self.context.run_id));
+            match request.send().await.map_err(|e| refused("CreateApplication", e)) {
+                // Somebody was faster, or our first answer was lost: the next look tells.
+                Err(error) if error.says("already exists") => Err(error.into_passing()),
+                answer => Ok(answer.map(|_| true)?),
+            }
+        });
+        match made.await.map_err(|fault| while_doing(format!("could not make application {name}"), fault))? {
+            true => cx.note(format!("application {name} was made")),
+            false => cx.settle(&undo),
+        }
+        Ok(())
+    }
+
+    pub(super) fn application_undo(&self) -> Undo {
+        Undo::RemoveApplication { application: self.plan.application.clone(), region: self.region.clone() }
+    }
+
+    /// Uploads the bundle and makes the version, or takes the one that is there when it names the same image.
+    ///
+    /// Neither has an undo: versions with their bundles are handed over, and a label is used up once it was there.
+    pub(super) async fn make_version(&self, cx: &StageCx, image: &ImageToDeploy, bundle: &Bundle) -> Result<(), Fault> {
+        let (application, label) = (&self.plan.application, &self.plan.version_label);
+        let what = || format!("could not make version {label} of application {application}");
+        let known = again(Some(cx), "DescribeApplicationVersions", async || self.api.version(application, label).await);
+        let known = known.await.map_err(|fault| while_doing(what(), fault))?;
+        let key = object_key(application, label, &bundle.digest);
+        if let Some(version) = &known {
+            same_image(label, version, &key, &image.digest)?;
+        }
+        let bucket = match (&known, &self.plan.bucket) {
+            (Some(version), _) => version.bucket.clone(),
+            (None, Some(bucket)) => bucket.clone(),
+            (None, None) => self.storage_location(cx).await.map_err(|fault| while_doing(what(), fault))?,
+        };
+        // Also for a version that is there: scaling out needs its bundle, and the same bytes change nothing.
+        self.upload(cx, &bucket, &key, bundle).await.map_err(|fault| while_doing(what(), fault))?;
+        let reused = match known {
+            Some(_) => true,
+            None => self.create_version(cx, image, &bucket, &key).await.map_err(|fault| while_doing(what(), fault))?,
+        };
+        cx.fact(Fact::Version { label: label.clone(), reused });
+        Ok(())
+    }
+
+    async fn storage_location(&self, cx: &StageCx) -> Result<String, Fault> {
+        let bucket = again(Some(cx), "CreateStorageLocation", async || {
+            let answer = self.api.beanstalk.create_storage_location().send().await;
+            Ok(answer.map_err(|e| refused("CreateStorageLocation", e))?.s3_bucket().unwrap_or_default().to_owned())
+        });
+        match bucket.await? {
+            empty if empty.is_empty() => Err(Fault::new("CreateStorageLocation named no bucket")),
+            bucket => Ok(bucket),
+        }
+    }
+
+    async fn upload(&self, cx: &StageCx, bucket: &str, key: &str, bundle: &Bundle) -> Result<(), Fault> {
+        let sent = again(Some(cx), "PutObject", async || {
+            let request = self.api.s3.put_object().bucket(bucket).key(key).content_type("application/zip");
+            let request = request.set_expected_bucket_owner(owner(bucket, &self.region).map(str::to_owned));
+            let answer = request.body(ByteStream::from(bundle.bytes.clone())).send().await;
+            answer.map(drop).map_err(|e| refused("PutObject", e))
+        });
+        sent.await.map_err(|fault| while_doing(format!("could not upload the bundle to s3://{bucket}/{key}"), fault))
+    }
+
+    /// `true` when the same version turned out to be there already.
+    async fn create_version(
+        &self,
+        cx: &StageCx,
+        image: &ImageToDeploy,
+        bucket: &str,
+        key: &str,
+    ) -> Result<bool, Fault> {
+        let (application, label) = (&self.plan.application, &self.plan.version_label);
+        let description = self.description(image);
+        looked_up(Some(cx), "CreateApplicationVersion", async |attempt| {
+            if attempt > 1
+                && let Some(version) = self.api.version(application, label).await?
+            {
+                same_image(label, &version, key, &image.digest)?;
+                // With our own words on it, it is the one whose answer was lost.
+                return Ok(version.description != description);
+            }
+            let request = self.api.beanstalk.create_application_version().application_name(application);
+            let request = request.version_label(label).description(&description);
+            let request = request.source_bundle(S3Location::builder().s3_bucket(bucket).s3_key(key).build());
+            match request.send().await.map_err(|e| refused("CreateApplicationVersion", e)) {
+                Err(error) if error.says("already exists") => Err(error.into_passing()),
+                answer => Ok::<_, Failure>(answer.map(|_| false)?),
+            }
+        })
+        .await
+    }
+
+    /// `repository:tag@digest`, then what is nice to know, as much as there is room for.
+    fn description(&self, image: &ImageToDeploy) -> String {
+        let mut text = format!("{}@{}", image.image, image.digest);
+        let more = [
+            Some(format!(" revision {}", self.context.revision)),
+            self.context.run_url.as_ref().map(|url| format!(" {url}")),
+        ];
+        for part in more.into_iter().flatten() {
+            if text.len() + part.len() <= DESCRIPTION {
+                text.push_str(&part);
+            }
+        }
+        cut(&text, DESCRIPTION).to_owned()
+    }
+}
+
+/// Where a bundle is kept: the same bytes at the same place.
+fn object_key(application: &str, label: &str, bundle: &Digest) -> String {
+    format!("{application}/{label}-{}.zip", bundle.short())
+}
+
+/// The account that must own Elastic Beanstalk's own bucket, which is part of its name. Such names can be taken by
+/// strangers before their time. The embedded cloud's bucket has no owner to tell.
+fn owner<'a>(bucket: &'a str, region: &str) -> Option<&'a str> {
+    let account = bucket.strip_prefix("elasticbeanstalk-")?.strip_prefix(region)?.strip_prefix('-')?;
+    (region != "local" && account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit())).then_some(account)
+}
+
+/// A label cannot be given twice: the version that has it must name the same image, by the same bundle.
+fn same_image(label: &str, version: &Version, key: &str, digest: &Digest) -> Result<(), Fault> {
+    let differs = |theirs: &str, ours: &str| {
+        Fault::new(format!("version {label} is there already with another image"))
+            .cause(format!("it has {theirs}, this run has {ours}"))
+            .hint("give this version another label (version_label), or another tag if the label is the tag")
+    };
+    if version.status.eq_ignore_ascii_case("FAILED") {
+        return Err(Fault::new(format!(
+            "version {label} is there already and cannot be deployed: its bundle was refused"
+        ))
+        .hint("give this version another label (version_label)"));
+    }
+    if let Some(known) = recorded_digest(&version.description)
+        && known != *digest
+    {
+        return Err(differs(known.as_str(), digest.as_str()));
+    }
+    if version.key != key {
+        return Err(differs(&format!("bundle {}", version.key), &format!("bundle {key}")));
+    }
+    Ok(())
+}
+
+/// The digest in a description of ours, if it was not cut off.
+pub(super) fn recorded_digest(description: &str) -> Option<Digest> {
+    let (_, rest) = description.split_once("@sha256:")?;
+    Digest::parse(&format!("sha256:{}", rest.get(..64)?)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(key: &str, description: &str, status: &str) -> Version {
+        Version { bucket: "b".into(), key: key.into(), description: description.into(), status: status.into() }
+    }
+
+    #[test]
+    fn a_label_that_is_there_is_reused_only_for_the_same_image() {
+        let (digest, other) = (Digest::of(b"1"), Digest::of(b"2"));
+        let key = object_key("shop", "1.0", &Digest::of(b"bundle"));
+        let ours = format!("r/shop:1.0@{digest} revision 1f0c2aa");
+        assert!(same_image("1.0", &version(&key, &ours, "UNPROCESSED"), &key, &digest).is_ok());
+        assert!(same_image("1.0", &version(&key, "cut off@sha256:12", "PROCESSED"), &key, &digest).is_ok());
+        let moved = same_image("1.0", &version(&key, &ours, "PROCESSED"), &key, &other).unwrap_err();
+        assert!(moved.to_string().contains(digest.as_str()) && moved.to_string().contains(other.as_str()));
+        assert!(same_image("1.0", &version("shop/1.0.zip", "", ""), &key, &digest).is_err());
+        assert!(same_image("1.0", &version(&key, &ours, "FAILED"), &key, &digest).is_err());
+    }
+
+    #[test]
+    fn the_bucket_must_belong_to_the_account_in_its_name() {
+        assert_eq!(owner("elasticbeanstalk-eu-west-1-123456789012", "eu-west-1"), Some("123456789012"));
+        assert_eq!(owner("elasticbeanstalk-local-000000000000", "local"), None);
+        assert_eq!(owner("my-bundles", "eu-west-1"), None);
+    }
+}
