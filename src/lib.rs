@@ -12,6 +12,16 @@
 //! * [`engine`] runs a stage and undoes, [`inputs`] make text into a plan.
 //! * [`image`] has names and digests, [`fault`] what failed and what to try, [`exit`] the exit codes.
 
+pub mod command;
+pub mod start;
+
+pub mod environment;
+
+pub mod pipeline;
+pub mod run;
+pub mod stages;
+
+pub mod cloud;
 pub mod registry;
 pub mod targets;
 

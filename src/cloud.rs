@@ -1,0 +1,88 @@
+//! Where the APIs are: Amazon's, or the embedded cloud's. After this file the clients cannot tell the difference.
+
+use std::rc::Rc;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_smithy_http_client::tls;
+
+use crate::inputs::AwsPlan;
+use crate::local::LocalCloud;
+use crate::local::container::CNAME_SUFFIX;
+use crate::probe::client::Standpoint;
+
+/// A cloud and how to reach it.
+pub struct Cloud {
+    sdk: Option<SdkConfig>,
+    path_style: bool,
+    local: Option<LocalCloud>,
+}
+
+impl Cloud {
+    /// No cloud: for runs that only build and test.
+    pub fn none() -> Self {
+        Self { sdk: None, path_style: false, local: None }
+    }
+
+    /// Amazon's APIs, with the ambient credentials; the SDK reads its own variables and files. `own_endpoint` says that
+    /// another endpoint was configured, which cannot be expected to have a host name for every bucket.
+    pub async fn aws(plan: &AwsPlan, own_endpoint: bool) -> Self {
+        let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http_client());
+        if let Some(region) = &plan.region {
+            loader = loader.region(Region::new(region.clone()));
+        }
+        Self { sdk: Some(loader.load().await), path_style: own_endpoint, local: None }
+    }
+
+    /// The embedded cloud.
+    pub async fn local(local: LocalCloud) -> Self {
+        let credentials = aws_sdk_sts::config::Credentials::new("local", "local", None, None, "the local cloud");
+        let sdk = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(http_client())
+            .endpoint_url(&local.endpoint)
+            .region(Region::new(local.region.clone()))
+            .credentials_provider(credentials)
+            .load()
+            .await;
+        Self { sdk: Some(sdk), path_style: true, local: Some(local) }
+    }
+
+    /// The SDK's configuration, unless the run needs none.
+    pub fn sdk(&self) -> Option<&SdkConfig> {
+        self.sdk.as_ref()
+    }
+
+    /// Whether buckets are named in the path instead of the host.
+    pub fn path_style(&self) -> bool {
+        self.path_style
+    }
+
+    /// The embedded cloud, if it is that.
+    pub fn embedded(&self) -> Option<&LocalCloud> {
+        self.local.as_ref()
+    }
+
+    /// From where environments are reached by their names.
+    pub fn standpoint(&self) -> Standpoint {
+        match &self.local {
+            Some(local) => Standpoint { network: Some(local.network.clone()), dns: Some(local.dns) },
+            None => Standpoint::default(),
+        }
+    }
+
+    /// The URL that a person opens for a CNAME.
+    pub fn urls(&self) -> Rc<dyn Fn(&str) -> String> {
+        match self.local.as_ref().map(|local| local.public_port) {
+            Some(port) => Rc::new(move |cname| {
+                let prefix = cname.strip_suffix(CNAME_SUFFIX).unwrap_or(cname);
+                format!("http://{prefix}.localhost:{port}/")
+            }),
+            None => Rc::new(|cname| format!("http://{cname}/")),
+        }
+    }
+}
+
+fn http_client() -> aws_sdk_sts::config::SharedHttpClient {
+    aws_smithy_http_client::Builder::new()
+        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+        .build_https()
+}

@@ -1,0 +1,137 @@
+//! A run from its first event to its last: what it holds, how it ends, and who undoes.
+
+use std::cell::OnceCell;
+use std::rc::Rc;
+
+use crate::cloud::Cloud;
+use crate::docker::{DaemonEnv, Docker, Labels};
+use crate::engine::cancel::CancelReason;
+use crate::engine::event::{End, EventKind, Stage, StageKey};
+use crate::engine::undo::Undo;
+use crate::engine::{Engine, Perform, Stopped};
+use crate::exit::Exit;
+use crate::fault::Fault;
+use crate::inputs::{Plan, RunKind};
+use crate::pipeline;
+use crate::stages::acceptance::Bench;
+use crate::stages::check::Checked;
+use crate::targets::Site;
+use crate::targets::beanstalk::Survey;
+
+/// The clients that an undo needs, filled in by the check stage.
+#[derive(Default)]
+pub struct Hands {
+    docker: OnceCell<Docker>,
+    sites: OnceCell<Vec<(Site, Survey)>>,
+}
+
+impl Hands {
+    /// Keeps the clients of the check stage for undo; what the pipeline needs comes back.
+    pub fn take_from(&self, mut checked: Checked) -> (Checked, &[(Site, Survey)]) {
+        if let Some(docker) = &checked.docker {
+            // Set once: there is one check stage.
+            let _ = self.docker.set(docker.clone());
+        }
+        let sites = std::mem::take(&mut checked.sites);
+        (checked, self.sites.get_or_init(|| sites))
+    }
+}
+
+/// Carries out undos with whatever clients there are by then.
+pub fn hands(hands: Rc<Hands>) -> Perform {
+    Rc::new(move |undo| {
+        let hands = hands.clone();
+        Box::pin(async move {
+            if undo.is_on_the_daemon() {
+                let docker = hands.docker.get().ok_or_else(|| Fault::new("there is no docker daemon to undo it on"))?;
+                return match undo {
+                    Undo::RemoveContainer { name } => docker.remove_container(&name).await,
+                    Undo::RemoveNetwork { name } => docker.remove_network(&name).await,
+                    Undo::RemoveImage { reference } => docker.remove_image(&reference).await,
+                    _ => Ok(()),
+                };
+            }
+            match hands.sites.get().and_then(|sites| sites.first()) {
+                Some((Site::Beanstalk(target), _)) => target.perform(&undo).await,
+                None => Err(Fault::new("there is no site to undo it on")),
+            }
+        })
+    })
+}
+
+/// Everything a run holds.
+pub struct Run<'a> {
+    /// What to do.
+    pub plan: &'a Plan,
+    /// Where the APIs are.
+    pub cloud: &'a Cloud,
+    /// How to find the daemon.
+    pub daemon: &'a DaemonEnv,
+    /// What runs the stages.
+    pub engine: &'a Engine,
+    /// What undoes.
+    pub hands: &'a Hands,
+    /// Labels of docker objects.
+    pub labels: Labels,
+}
+
+impl<'a> Run<'a> {
+    /// What acceptance tests need in every place.
+    pub fn bench(&'a self, checked: &'a Checked) -> Bench<'a> {
+        Bench { plan: self.plan, docker: checked.docker.as_ref(), labels: &self.labels }
+    }
+
+    /// Whether a run that stops in `stage` has already swapped.
+    fn live_was_touched(&self, stage: Stage) -> bool {
+        let had_live = self.hands.sites.get().into_iter().flatten().any(|(_, survey)| survey.live.is_some());
+        had_live && matches!(stage, Stage::AcceptanceLive)
+    }
+}
+
+/// The stages that a run of this kind tells, in order.
+pub fn stages_of(plan: &Plan) -> Vec<StageKey> {
+    use Stage::{
+        AcceptanceCandidate, AcceptanceContainer, AcceptanceLive, Build, Check, CleanUp, Deploy, Promote, Push,
+        UnitTest,
+    };
+    let stages: &[Stage] = match plan.run {
+        RunKind::Pipeline => &Stage::ALL,
+        RunKind::Test => &[Check, Build, UnitTest, AcceptanceContainer],
+        RunKind::Push => &[Check, Build, UnitTest, AcceptanceContainer, Push],
+        RunKind::Deploy => &[Check, Deploy, AcceptanceCandidate, Promote, AcceptanceLive, CleanUp],
+        RunKind::Check => &[Check],
+    };
+    stages.iter().copied().map(StageKey::from).collect()
+}
+
+/// Tells the story to its end, whatever the end is, and says which one it was.
+pub async fn run(run: &Run<'_>, connected: Option<Docker>) -> Exit {
+    let (plan, engine) = (run.plan, run.engine);
+    let stages = stages_of(plan);
+    let about = format!("{} at {}", plan.name, plan.revision.get(..12).unwrap_or(&plan.revision));
+    engine.events().emit(EventKind::RunStarted { about, stages: stages.clone() });
+    let told = pipeline::tell(run, connected).await;
+    if let Err(stopped) = &told {
+        // What a cancelled run did not reach is not skipped: GitHub takes a skipped check for a passed one.
+        if stopped.cancelled.is_none() {
+            engine.skip_rest(&stages, &format!("{} did not pass", stopped.key));
+        }
+        let failed = stopped.cancelled.is_none_or(|reason| reason == CancelReason::RunTimeout);
+        for (Site::Beanstalk(target), _) in run.hands.sites.get().into_iter().flatten().filter(|_| failed) {
+            engine.keep(stopped, async |undo| target.keeps(undo).await).await;
+        }
+    }
+    let left = engine.unwind().await;
+    let (end, timed_out) = match told {
+        Ok(end) => (end, false),
+        Err(Stopped { cancelled: Some(reason), .. }) => (End::Cancelled(reason), false),
+        Err(Stopped { key, .. }) if !left.is_empty() => (End::NeedsHuman(key.stage), false),
+        Err(Stopped { key, timed_out, .. }) if run.live_was_touched(key.stage) => {
+            (End::RolledBack(key.stage), timed_out)
+        }
+        Err(Stopped { key, timed_out, .. }) => (End::Failed(key.stage), timed_out),
+    };
+    let exit = end.exit(timed_out);
+    engine.events().emit(EventKind::RunFinished { end, exit, left });
+    exit
+}

@@ -1,0 +1,72 @@
+//! build: `Plan` → [`BuiltImage`], once, by the daemon's BuildKit.
+
+use super::check::Checked;
+use crate::docker::{BuildRequest, ImageFacts, Login};
+use crate::engine::StageCx;
+use crate::engine::event::Fact;
+use crate::engine::undo::Undo;
+use crate::fault::Fault;
+use crate::image::Digest;
+use crate::inputs::Plan;
+
+/// The image, on the daemon, under its id. Everything after is about this one; nothing else makes one.
+#[derive(Debug)]
+pub struct BuiltImage {
+    facts: ImageFacts,
+}
+
+impl BuiltImage {
+    /// The image's id: the digest of its configuration.
+    pub fn id(&self) -> &Digest {
+        &self.facts.id
+    }
+
+    /// What the image says of itself.
+    pub fn facts(&self) -> &ImageFacts {
+        &self.facts
+    }
+}
+
+/// What is asked of the daemon; no I/O. The run's own labels stay off the image: containers inherit an image's labels, and
+/// an instance must not look like something that a run left behind.
+fn request(plan: &Plan, logins: Vec<Login>) -> BuildRequest {
+    let build = &plan.build;
+    let mut all_labels = vec![
+        ("org.opencontainers.image.revision".to_owned(), plan.revision.clone()),
+        ("org.opencontainers.image.version".to_owned(), plan.image.tag.to_string()),
+    ];
+    all_labels.extend(build.labels.iter().cloned());
+    BuildRequest {
+        context: build.context.clone(),
+        dockerfile: build.dockerfile.clone(),
+        target: build.target.clone(),
+        args: build.args.clone(),
+        secrets: build.secrets.clone(),
+        labels: all_labels,
+        platform: build.platform.clone(),
+        pull: build.pull,
+        no_cache: build.no_cache,
+        logins,
+        reference: format!("beanline-run:{}", plan.run_id),
+    }
+}
+
+/// Builds the image.
+///
+/// # Errors
+/// The step that failed, with its last lines.
+pub async fn build(cx: &StageCx, plan: &Plan, checked: &Checked) -> Result<BuiltImage, Fault> {
+    let docker = checked.docker()?;
+    let logins = checked.registry.iter().filter_map(|registry| registry.login().cloned()).collect();
+    let request = request(plan, logins);
+    cx.note(format!("building {} from {}", plan.revision, request.dockerfile));
+    // The temporary name keeps the image while the run needs it.
+    cx.at_end(Undo::RemoveImage { reference: request.reference.clone() });
+    let id = docker.build(&request, &|line| cx.line(line)).await?;
+    let facts = docker.image(id.as_str()).await?.ok_or_else(|| {
+        Fault::new(format!("the image {id} is gone right after it was built"))
+            .hint("is something pruning images on this daemon?")
+    })?;
+    cx.fact(Fact::ImageBuilt { id: id.to_string(), bytes: facts.bytes });
+    Ok(BuiltImage { facts })
+}

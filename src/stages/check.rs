@@ -1,0 +1,140 @@
+//! check: every question is asked before anything is changed. Nothing in here makes or removes anything.
+
+use super::port_of;
+use super::push::{PushedImage, find_pushed};
+use crate::cloud::Cloud;
+use crate::docker::{DaemonEnv, Docker};
+use crate::engine::StageCx;
+use crate::fault::Fault;
+use crate::image::TaggedRef;
+use crate::inputs::{Place, Plan, RunKind, SitePlan};
+use crate::registry::Registry;
+use crate::targets::Site;
+use crate::targets::beanstalk::{Beanstalk, SiteContext, Survey};
+
+/// Answers to the questions, and the clients that gave them.
+pub struct Checked {
+    /// The daemon, if the run needs one.
+    pub docker: Option<Docker>,
+    /// The registry, if the run needs one.
+    pub registry: Option<Registry>,
+    /// Where to deploy to, with what was found there.
+    pub sites: Vec<(Site, Survey)>,
+    /// For `run: deploy`: the image that was pushed earlier.
+    pub found: Option<PushedImage>,
+}
+
+impl Checked {
+    /// The daemon.
+    ///
+    /// # Errors
+    /// When the check stage had no reason to look for one.
+    pub fn docker(&self) -> Result<&Docker, Fault> {
+        self.docker.as_ref().ok_or_else(|| Fault::new("this run has no docker engine"))
+    }
+
+    /// The registry.
+    ///
+    /// # Errors
+    /// When the check stage had no reason to look for one.
+    pub fn registry(&self) -> Result<&Registry, Fault> {
+        self.registry.as_ref().ok_or_else(|| Fault::new("this run has no registry"))
+    }
+}
+
+/// Asks engine, registry and cloud.
+///
+/// # Errors
+/// The first answer that makes the run pointless.
+pub async fn check(
+    cx: &StageCx,
+    plan: &Plan,
+    cloud: &Cloud,
+    docker: Option<Docker>,
+    env: &DaemonEnv,
+) -> Result<Checked, Fault> {
+    plan.notes.iter().for_each(|note| cx.note(note.as_str()));
+    let makes_image = plan.run != RunKind::Deploy;
+    let docker = match docker {
+        Some(docker) => Some(docker),
+        None if makes_image => Some(Docker::connect(env).await?),
+        None => None,
+    };
+    if makes_image {
+        check_context(plan)?;
+        check_test_files(plan)?;
+        let has_tests = Place::ALL.iter().any(|place| plan.acceptance.has_tests_on(*place));
+        if plan.unit_test.is_none() && !has_tests {
+            cx.warn("no test is set: the image is only started and asked whether it is ready; see `test_command`");
+        }
+        cx.note(format!("docker engine: {}", docker.as_ref().map_or("none", Docker::platform)));
+    } else if plan.acceptance.command.is_some() {
+        return Err(Fault::new("`acceptance_command` needs a docker engine, and `run: deploy` has none")
+            .hint("use `acceptance_http`, or run the whole pipeline"));
+    }
+    let registry = match plan.run {
+        RunKind::Test => None,
+        _ => Some(Registry::open(&plan.image.repository, &plan.registry, cloud.sdk()).await?),
+    };
+    let mut sites = Vec::new();
+    for site in &plan.sites {
+        let SitePlan::Beanstalk(beanstalk) = site;
+        let context = SiteContext {
+            run_id: plan.run_id.clone(),
+            run_key: plan.run_key.clone(),
+            revision: plan.revision.clone(),
+            run_url: plan.ci.run_url.clone(),
+            expires: chrono::Utc::now().timestamp() + plan.timeout.as_secs() as i64 + 600,
+            url_of: cloud.urls(),
+        };
+        let sdk = cloud.sdk().ok_or_else(|| Fault::new("there is no AWS configuration for this run"))?;
+        let target = Beanstalk::new(sdk, cloud.path_style(), beanstalk.clone(), context);
+        let survey = target.survey(cx).await?;
+        sites.push((Site::Beanstalk(target), survey));
+    }
+    if let Some(registry) = &registry {
+        let later = plan.registry.create_repository && makes_image;
+        let notes = if later { registry.check_login().await? } else { registry.check(false).await? };
+        notes.into_iter().for_each(|note| cx.note(note));
+    }
+    let found = match (plan.run, &registry) {
+        (RunKind::Deploy, Some(registry)) => Some(find_pushed(cx, registry, &reference(plan)).await?),
+        _ => None,
+    };
+    if let Some(image) = &found {
+        for SitePlan::Beanstalk(site) in &plan.sites {
+            port_of(&image.ports, site.port)?;
+        }
+    }
+    Ok(Checked { docker, registry, sites, found })
+}
+
+/// The name under which the image is pushed.
+pub fn reference(plan: &Plan) -> TaggedRef {
+    TaggedRef { repository: plan.image.repository.clone(), tag: plan.image.tag.clone() }
+}
+
+fn check_context(plan: &Plan) -> Result<(), Fault> {
+    let context = &plan.build.context;
+    if !context.is_dir() {
+        return Err(Fault::new(format!("the build context {} is not a directory", context.display())).hint(
+            "set `context` to the directory that holds the Dockerfile; it is relative to the working directory",
+        ));
+    }
+    if context.join(&plan.build.dockerfile).is_file() {
+        return Ok(());
+    }
+    Err(Fault::new(format!("there is no {} in {}", plan.build.dockerfile, context.display()))
+        .hint("set `dockerfile` to its path inside the context"))
+}
+
+/// Files that tests need must be there before an image is built for them.
+fn check_test_files(plan: &Plan) -> Result<(), Fault> {
+    let unit = plan.unit_test.iter().flat_map(|tests| &tests.files).map(|path| ("test_files", path));
+    let acceptance = plan.acceptance.files.iter().map(|path| ("acceptance_files", path));
+    match unit.chain(acceptance).find(|(_, path)| !path.exists()) {
+        Some((input, path)) => Err(Fault::new(format!("there is no {}", path.display()))
+            .hint(format!("`{input}` names paths relative to the directory that Beanline runs in"))),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,55 @@
+//! deploy: `PushedImage` → candidate, or the first environment ever.
+
+use super::port_of;
+use super::push::{PushedImage, still_holds};
+use crate::docker::Docker;
+use crate::engine::StageCx;
+use crate::fault::Fault;
+use crate::registry::Registry;
+use crate::targets::beanstalk::{Beanstalk, Candidate, ImageToDeploy, Survey};
+
+/// Deploys the image, and makes sure that the tag in the bundle named the tested image before the environment was told and
+/// after its last instance reported.
+///
+/// # Errors
+/// When the environment did not come up with this very image.
+pub async fn deploy(
+    cx: &StageCx,
+    target: &Beanstalk,
+    survey: &Survey,
+    registry: &Registry,
+    docker: Option<&Docker>,
+    image: &PushedImage,
+) -> Result<Candidate, Fault> {
+    let port = port_of(&image.ports, target.plan().port)?;
+    still_holds(registry, image).await?;
+    let to_deploy = ImageToDeploy {
+        image: image.reference.clone(),
+        digest: image.digest.clone(),
+        image_id: image.image_id.clone(),
+        port,
+    };
+    let candidate = target.deploy(cx, survey, &to_deploy).await?;
+    still_holds(registry, image).await?;
+    if let Some(docker) = docker.filter(|_| image.image_id.is_some()) {
+        instances_run(cx, docker, &candidate, image).await?;
+    }
+    Ok(candidate)
+}
+
+/// Asks the daemon what each instance runs: on the local cloud it can be asked.
+async fn instances_run(cx: &StageCx, docker: &Docker, candidate: &Candidate, image: &PushedImage) -> Result<(), Fault> {
+    let label = format!("io.beanline.environment={}", candidate.environment_id);
+    let instances = docker.containers_labelled(&label).await?;
+    if instances.is_empty() {
+        return Err(Fault::new(format!("the docker daemon knows no instance of {}", candidate.name)));
+    }
+    if let Some(other) = instances.iter().find(|instance| !image.is(&instance.image_id)) {
+        return Err(Fault::new(format!("instance {} does not run the tested image", other.name))
+            .cause(format!("tested: {}", image.digest))
+            .cause(format!("it runs: {}", other.image_id)));
+    }
+    let (count, digest) = (instances.len(), image.digest.short());
+    cx.note(format!("{count} of {count} instances run the tested image, {digest}"));
+    Ok(())
+}

@@ -1,0 +1,196 @@
+//! The stages: one file each. Each defines its own product, so that only that file can make one.
+
+pub mod acceptance;
+pub mod build;
+pub mod check;
+pub mod clean_up;
+pub mod deploy;
+mod http_check;
+mod junit;
+pub mod promote;
+pub mod push;
+pub mod unit_test;
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::docker::{Docker, Labels};
+use crate::engine::{StageCx, in_words};
+use crate::fault::Fault;
+use crate::inputs::{Command, Plan, Secret};
+
+/// Time for the daemon to stop and remove things, on top of a plan's own time limits.
+pub const MARGIN: Duration = Duration::from_secs(60);
+
+/// Lines of a failing program that a fault shows.
+const LAST_LINES: usize = 40;
+
+/// Labels on every docker object of a run: whose it is, and from when on anybody may remove it.
+pub fn labels(plan: &Plan) -> Labels {
+    let expires = chrono::Utc::now().timestamp() + plan.timeout.as_secs() as i64 + 600;
+    Labels::from([
+        ("io.beanline.run".to_owned(), plan.run_id.clone()),
+        ("io.beanline.expires".to_owned(), expires.to_string()),
+    ])
+}
+
+/// Entrypoint and command of a container that runs `command`: exec form as it is, else `sh -c`, with the image's
+/// entrypoint cleared either way.
+fn argv(command: &Command) -> (Option<Vec<String>>, Option<Vec<String>>) {
+    let argv = match command {
+        Command::Exec(argv) => argv.clone(),
+        Command::Shell(text) => vec!["sh".into(), "-c".into(), text.clone()],
+    };
+    let (first, rest) = argv.split_at(argv.len().min(1));
+    (Some(first.to_vec()), Some(rest.to_vec()))
+}
+
+/// The last lines that went by.
+#[derive(Debug, Default)]
+struct LastLines(RefCell<VecDeque<String>>);
+
+impl LastLines {
+    /// Remembers a line, and forgets the oldest.
+    fn push(&self, line: &str) {
+        let mut lines = self.0.borrow_mut();
+        if lines.len() == LAST_LINES {
+            lines.pop_front();
+        }
+        lines.push_back(line.to_owned());
+    }
+
+    /// The lines, oldest first.
+    fn take(&self) -> Vec<String> {
+        self.0.take().into()
+    }
+}
+
+/// Runs a container whose command is a test, within the time that an input allows. `explain` adds what the place knows.
+///
+/// # Errors
+/// When it exits with anything but 0 or does not end; the fault has its last lines.
+async fn run_tests_in(
+    cx: &StageCx,
+    docker: &Docker,
+    container: &str,
+    command: &Command,
+    (input, limit): (&str, Duration),
+    explain: impl Fn(Fault) -> Fault,
+) -> Result<(), Fault> {
+    let last = LastLines::default();
+    let hear = |line: String| {
+        last.push(&line);
+        cx.line(line);
+    };
+    let Ok(ended) = tokio::time::timeout(limit, docker.run_to_end(container, &hear)).await else {
+        let fault = Fault::timed_out(format!("the tests did not end within {}", in_words(limit)))
+            .hint(format!("raise `{input}` if they need longer"));
+        return Err(explain(fault).lines(last.take()));
+    };
+    let ended = ended?;
+    if ended.code == 0 {
+        return Ok(());
+    }
+    let fault = Fault::new("the tests did not pass");
+    let fault = match ended.out_of_memory {
+        true => fault.cause("the container ran out of memory and was killed"),
+        false => fault.cause(format!("{} exited with {}", shown(command), ended.code)),
+    };
+    Err(explain(fault).lines(last.take()))
+}
+
+/// A command as it was written, cut where it gets long.
+fn shown(command: &Command) -> String {
+    let text = match command {
+        Command::Exec(argv) => argv.join(" "),
+        Command::Shell(text) => text.clone(),
+    };
+    match text.char_indices().nth(80) {
+        Some((cut, _)) => format!("`{}…`", &text[..cut]),
+        None => format!("`{text}`"),
+    }
+}
+
+/// Packs files and directories of the repository into a tar, under the names they have relative to `root`.
+///
+/// # Errors
+/// A fault that names the path that cannot be read.
+fn pack(root: &Path, paths: &[PathBuf]) -> Result<Vec<u8>, Fault> {
+    let mut tar = tar::Builder::new(Vec::new());
+    tar.follow_symlinks(false);
+    for path in paths {
+        let from = root.join(path);
+        let packed = match from.is_dir() {
+            true => tar.append_dir_all(path, &from),
+            false => tar.append_path_with_name(&from, path),
+        };
+        packed.map_err(|error| {
+            Fault::new(format!("could not read {}", from.display()))
+                .because(error)
+                .hint("the paths are relative to the directory that Beanline runs in")
+        })?;
+    }
+    tar.into_inner().map_err(|error| Fault::new("could not pack the files").because(error))
+}
+
+/// Environment that tells a test where the application is.
+fn app_environment(url: &str, place: crate::inputs::Place) -> Vec<(String, Secret)> {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split('/').next().unwrap_or(rest);
+    let default_port = if url.starts_with("https:") { "443" } else { "80" };
+    let (host, port) = authority.rsplit_once(':').unwrap_or((authority, default_port));
+    [
+        ("BEANLINE_APP_URL", url.trim_end_matches('/')),
+        ("BEANLINE_APP_HOST", host),
+        ("BEANLINE_APP_PORT", port),
+        ("BEANLINE_PLACE", place.word()),
+    ]
+    .map(|(name, value)| (name.to_owned(), Secret::open(value)))
+    .to_vec()
+}
+
+/// The port that the application listens on: the one that was asked for, else the one that the image exposes.
+///
+/// # Errors
+/// When none was asked for and the image exposes none, or several.
+fn port_of(exposed: &[u16], asked: Option<u16>) -> Result<u16, Fault> {
+    let unknown = || Fault::new("the application's port is not known");
+    match (asked, exposed) {
+        (Some(port), _) | (None, &[port]) => Ok(port),
+        (None, []) => Err(unknown()
+            .cause("the image exposes none that we know of")
+            .hint("set the input `port`, or add EXPOSE to the Dockerfile")),
+        (None, several) => {
+            let ports: Vec<String> = several.iter().map(u16::to_string).collect();
+            Err(unknown()
+                .cause(format!("the image exposes {}", ports.join(", ")))
+                .hint("set the input `port` to the one that answers HTTP"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_command_clears_the_entrypoint() {
+        let (entrypoint, command) = argv(&Command::Shell("make test".into()));
+        assert_eq!(entrypoint, Some(vec!["sh".to_owned()]));
+        assert_eq!(command, Some(vec!["-c".to_owned(), "make test".to_owned()]));
+    }
+
+    #[test]
+    fn tests_are_told_where_the_application_is() {
+        let told = |url| -> Vec<String> {
+            app_environment(url, crate::inputs::Place::Live)
+                .iter()
+                .map(|(_, value)| value.reveal().to_owned())
+                .collect()
+        };
+        assert_eq!(told("http://app:8080/"), ["http://app:8080", "app", "8080", "live"]);
+        assert_eq!(told("https://shop.example.com/"), ["https://shop.example.com", "shop.example.com", "443", "live"]);
+    }
+}

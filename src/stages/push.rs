@@ -1,0 +1,141 @@
+//! push: `TestedImage` → [`PushedImage`]. The tag appears in the registry only now; the digest is the registry's answer.
+
+use super::acceptance::AcceptanceVerdict;
+use super::build::BuiltImage;
+use super::check::Checked;
+use super::unit_test::UnitTestVerdict;
+use crate::engine::StageCx;
+use crate::engine::event::Fact;
+use crate::engine::undo::Undo;
+use crate::fault::Fault;
+use crate::image::{Digest, TaggedRef};
+use crate::inputs::Plan;
+use crate::registry::Registry;
+
+/// An image with both verdicts: the only kind that can be published.
+#[derive(Debug)]
+pub struct TestedImage {
+    id: Digest,
+    ports: Vec<u16>,
+}
+
+impl TestedImage {
+    /// Joins the image with its verdicts.
+    pub fn new(built: &BuiltImage, _: UnitTestVerdict, _: AcceptanceVerdict) -> Self {
+        Self { id: built.id().clone(), ports: built.facts().ports.clone() }
+    }
+}
+
+/// Proof that the image's layers may be sent. Today docker's push sends layers and manifest in one go, so that nothing
+/// travels before [`publish`].
+#[derive(Debug)]
+pub struct Uploaded {
+    id: Digest,
+}
+
+/// An image in the registry, under its tag, with the registry's digest.
+#[derive(Clone, Debug)]
+pub struct PushedImage {
+    /// The name that people and bundles use.
+    pub reference: TaggedRef,
+    /// The manifest's digest.
+    pub digest: Digest,
+    /// The image id: the digest of the configuration that the manifest names.
+    pub image_id: Option<Digest>,
+    /// The ports it exposes, as far as they are known.
+    pub ports: Vec<u16>,
+}
+
+impl PushedImage {
+    /// Whether an image id of a daemon means this image: the id is the configuration's digest, or, with docker's
+    /// containerd image store, the manifest's.
+    pub fn is(&self, id: &str) -> bool {
+        id == self.digest.as_str() || self.image_id.as_ref().is_some_and(|known| known.as_str() == id)
+    }
+}
+
+/// Prepares the layers for the registry.
+pub fn upload(built: &BuiltImage) -> Uploaded {
+    Uploaded { id: built.id().clone() }
+}
+
+/// Gives the tested image its tag in the registry, and makes sure that what the registry holds is what was tested.
+///
+/// A pushed tag is handed over, so there is no undo: an image that passed its tests harms nobody.
+///
+/// # Errors
+/// When the registry refuses it, or holds something else afterwards.
+pub async fn publish(
+    cx: &StageCx,
+    plan: &Plan,
+    checked: &Checked,
+    reference: &TaggedRef,
+    tested: TestedImage,
+    uploaded: Uploaded,
+) -> Result<PushedImage, Fault> {
+    if tested.id != uploaded.id {
+        return Err(Fault::new("another image was uploaded than was tested"));
+    }
+    let (docker, registry) = (checked.docker()?, checked.registry()?);
+    if plan.registry.create_repository {
+        // A repository is handed over with the tags in it: no undo.
+        registry.check(true).await?.into_iter().for_each(|note| cx.note(note));
+    }
+    cx.cleanup(Undo::RemoveImage { reference: reference.to_string() });
+    docker.tag(tested.id.as_str(), reference).await?;
+    let pushed = docker.push(reference, registry.login(), &|line| cx.line(line)).await?;
+    let held = registry.digest(&reference.tag).await?;
+    if held.as_ref() != Some(&pushed) {
+        return Err(tag_moved(reference, &pushed, held.as_ref()));
+    }
+    let config = registry.config_digest(&pushed).await?;
+    // Docker's containerd image store names an image by its manifest, the older stores by its configuration.
+    if config != tested.id && pushed != tested.id {
+        return Err(Fault::new(format!("{reference} in the registry is not the image that was tested"))
+            .cause(format!("tested image id: {}", tested.id))
+            .cause(format!("configuration that the registry holds: {config}")));
+    }
+    cx.fact(Fact::Pushed { image: reference.to_string(), tag: reference.tag.to_string(), digest: pushed.to_string() });
+    Ok(PushedImage { reference: reference.clone(), digest: pushed, image_id: Some(tested.id), ports: tested.ports })
+}
+
+/// Finds an image that was tested and pushed earlier.
+///
+/// # Errors
+/// When the tag is not in the registry.
+pub async fn find_pushed(cx: &StageCx, registry: &Registry, reference: &TaggedRef) -> Result<PushedImage, Fault> {
+    let digest = registry.digest(&reference.tag).await?.ok_or_else(|| {
+        Fault::new(format!("{reference} is not in the registry"))
+            .hint("set `tag` to one that was pushed, or run with `run: push` first")
+    })?;
+    // An index of several images has no one configuration; then the inputs must say what it would have said.
+    let image_id = registry.config_digest(&digest).await;
+    let image_id =
+        image_id.map_err(|fault| cx.warn(format!("what the instances run cannot be compared: {fault}"))).ok();
+    let ports = match &image_id {
+        Some(id) => registry.exposed_ports(id).await?,
+        None => Vec::new(),
+    };
+    cx.fact(Fact::Pushed { image: reference.to_string(), tag: reference.tag.to_string(), digest: digest.to_string() });
+    Ok(PushedImage { reference: reference.clone(), digest, image_id, ports })
+}
+
+/// Makes sure that the tag still names what was tested.
+///
+/// # Errors
+/// When somebody moved it.
+pub async fn still_holds(registry: &Registry, image: &PushedImage) -> Result<(), Fault> {
+    let held = registry.digest(&image.reference.tag).await?;
+    if held.as_ref() == Some(&image.digest) {
+        Ok(())
+    } else {
+        Err(tag_moved(&image.reference, &image.digest, held.as_ref()))
+    }
+}
+
+fn tag_moved(reference: &TaggedRef, ours: &Digest, held: Option<&Digest>) -> Fault {
+    Fault::new(format!("{reference} no longer names the tested image"))
+        .cause(format!("tested: {ours}"))
+        .cause(format!("in the registry now: {}", held.map_or("nothing", Digest::as_str)))
+        .hint("something else pushes to this tag; use a tag that belongs to one commit, such as the default {sha}")
+}
