@@ -1,0 +1,19 @@
+//! Stories: a world, a run of the real binary, what the user saw, what the world looks like after, nothing left over.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a story ends at its first surprise"
+)]
+
+mod bad_input;
+mod cancelled;
+mod failures;
+mod main_job;
+mod moved_tag;
+mod parts;
+mod platform;
+mod pushes;
+mod secrets;
+mod support;

@@ -1,0 +1,14 @@
+//! The world builder: a directory, a local cloud of its own, a GitHub, and an application to ship.
+
+mod app;
+mod cloud;
+mod github;
+mod process;
+mod reference_registry;
+mod world;
+
+pub use app::App;
+pub use github::{check_runs, conclusions};
+pub use process::{Run, Running};
+pub use reference_registry::ReferenceRegistry;
+pub use world::{World, docker};
