@@ -1,0 +1,27 @@
+# The commands of this repository. Each is a script in scripts/, so that none needs make.
+.PHONY: help demo test build image clean-docker
+
+IMAGE ?= beanline:dev
+PROFILE ?= debug
+
+help:
+	@echo "make demo          the whole main job on this machine, with the local cloud (KEEP=1 leaves it running)"
+	@echo "make test          format, lints and every test"
+	@echo "make build         the binary"
+	@echo "make image         its docker image: IMAGE=$(IMAGE) PROFILE=$(PROFILE)"
+	@echo "make clean-docker  remove what carries beanline's labels"
+
+demo:
+	@scripts/demo.sh
+
+test:
+	@scripts/test.sh
+
+build:
+	cargo build $(if $(filter release,$(PROFILE)),--release)
+
+image: build
+	@scripts/image.sh $(IMAGE) $(PROFILE)
+
+clean-docker:
+	@scripts/clean-docker.sh

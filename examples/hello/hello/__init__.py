@@ -1,0 +1,1 @@
+"""A small service that greets people in their own language."""
