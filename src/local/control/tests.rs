@@ -67,7 +67,14 @@ fn loopback(directory: &std::path::Path, registry_password: Secret, admin_token:
 impl Drop for World {
     fn drop(&mut self) {
         self.data_plane.abort();
-        let _ = std::fs::remove_dir_all(&self.directory);
+        // File work that a blocking thread has taken up goes on after that, and may make the directory anew.
+        for _ in 0..50 {
+            let _ = std::fs::remove_dir_all(&self.directory);
+            std::thread::sleep(std::time::Duration::from_millis(10));
+            if !self.directory.exists() {
+                return;
+            }
+        }
     }
 }
 
