@@ -10,7 +10,7 @@
 //! * [`local`] is the embedded cloud, [`probe`] asks questions from inside a docker network.
 //! * [`docker`] is the daemon, [`report`] turns events into words.
 //! * [`engine`] runs a stage and undoes, [`inputs`] make text into a plan.
-//! * [`image`] has names and digests, [`fault`] what failed and what to try, [`exit`] the exit codes.
+//! * [`clock`] is the cloud's time, [`image`] has names and digests, [`fault`] what failed and what to try, [`exit`] the exit codes.
 
 pub mod command;
 pub mod start;
@@ -34,6 +34,7 @@ pub mod report;
 pub mod engine;
 pub mod inputs;
 
+pub mod clock;
 pub mod exit;
 pub mod fault;
 pub mod image;

@@ -173,7 +173,8 @@ inputs! {
         built revision = Taken("from the CI, else .git"), "commit that is built; it names the tag";
     }
     Build {
-        built build = Is("always"), "when the image is built: always (not built yet: if-missing)";
+        built build = Is("always"),
+            "when the image is built: always, or if-missing, which takes the tag in the registry if it has the same revision";
         built context = Is("."), "directory that is sent to the daemon";
         built dockerfile = Is("Dockerfile"), "path of the Dockerfile inside the context";
         built build_target = Taken("the last stage"), "stage of the Dockerfile that is shipped";
@@ -253,8 +254,8 @@ inputs! {
             "what becomes of the previous environment: until-next-deploy or none (not built yet: a duration)";
         later keep_versions = Taken("50"), "how many application versions are kept";
         built bucket = Taken("Beanstalk's own"), "S3 bucket for bundles";
-        built on_busy = Is("fail"),
-            "when another operation is under way: fail (not built yet: wait, abort)";
+        built on_busy = Is("wait"),
+            "when another run or operation is under way: wait or fail (not built yet: abort)";
     }
     Aws {
         built aws_region = Taken("AWS_REGION, AWS_DEFAULT_REGION"), "AWS region";

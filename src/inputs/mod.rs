@@ -99,6 +99,8 @@ pub struct ImagePlan {
 /// How the image is built.
 #[derive(Clone, Debug)]
 pub struct BuildPlan {
+    /// Whether an image that the registry has under the tag, with the same revision, is taken instead.
+    pub if_missing: bool,
     /// Directory that is sent to the daemon.
     pub context: PathBuf,
     /// The Dockerfile's path inside the context.
@@ -251,6 +253,15 @@ pub enum KeepPrevious {
     No,
 }
 
+/// What a run does when another run or operation is under way at its site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnBusy {
+    /// It waits for its turn.
+    Wait,
+    /// It fails at once.
+    Fail,
+}
+
 /// An environment's colour (Elastic Beanstalk Developer Guide, "Health colors and statuses").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Health {
@@ -299,6 +310,8 @@ pub struct BeanstalkPlan {
     pub keep_previous: KeepPrevious,
     /// Bucket for bundles; Beanstalk's own, if absent.
     pub bucket: Option<String>,
+    /// What happens when something else is under way there.
+    pub on_busy: OnBusy,
     /// Path for the load balancer's health check in a first environment.
     pub ready_path: String,
     /// Environment properties of a first environment. Values of bare names are secrets.

@@ -27,13 +27,22 @@ pub const MARGIN: Duration = Duration::from_secs(60);
 /// Lines of a failing program that a fault shows.
 const LAST_LINES: usize = 40;
 
+/// The label that names the run which made a docker object.
+pub const RUN_LABEL: &str = "io.beanline.run";
+
+/// The label that names the CI job of that run: what an ended process of the same job left may go at once.
+pub const JOB_LABEL: &str = "io.beanline.job";
+
+/// The label that says from when on anybody may remove a docker object; Unix seconds of the daemon's machine.
+pub const EXPIRES_LABEL: &str = "io.beanline.expires";
+
 /// Labels on every docker object of a run: whose it is, and from when on anybody may remove it.
 pub fn labels(plan: &Plan) -> Labels {
     let expires = chrono::Utc::now().timestamp() + plan.timeout.as_secs() as i64 + 600;
-    Labels::from([
-        ("io.beanline.run".to_owned(), plan.run_id.clone()),
-        ("io.beanline.expires".to_owned(), expires.to_string()),
-    ])
+    let mut labels =
+        Labels::from([(RUN_LABEL.to_owned(), plan.run_id.clone()), (EXPIRES_LABEL.to_owned(), expires.to_string())]);
+    labels.extend(plan.ci.job.iter().map(|job| (JOB_LABEL.to_owned(), job.clone())));
+    labels
 }
 
 /// Entrypoint and command of a container that runs `command`: exec form as it is, else `sh -c`, with the image's

@@ -6,7 +6,7 @@ use super::Needs;
 use super::lists::{Kind, pairs};
 use super::reading::{Reading, field, word};
 use crate::inputs::problem::{Wrong, shown};
-use crate::inputs::{AppPlan, BeanstalkPlan, Health, KeepPrevious, values};
+use crate::inputs::{AppPlan, BeanstalkPlan, Health, KeepPrevious, OnBusy, values};
 
 /// The site, if this run has one and its names are there and legal.
 pub(super) fn resolve(
@@ -28,6 +28,7 @@ pub(super) fn resolve(
     let version_label = version_label(reading, tag);
     let text = |reading: &mut Reading<'_>, field| reading.value(field, values::line);
     let limit = |reading: &mut Reading<'_>, field| reading.value_or(field, Duration::ZERO, values::time_limit);
+    let busy = [("wait", Some(OnBusy::Wait)), ("fail", Some(OnBusy::Fail)), ("abort", None)];
     let health = [("green", Some(Health::Green)), ("yellow", Some(Health::Yellow))];
     let plan = BeanstalkPlan {
         application: application.clone().unwrap_or_default(),
@@ -46,6 +47,7 @@ pub(super) fn resolve(
         keep_failed: reading.value_or(field!(raw, keep_failed), false, values::boolean),
         keep_previous: reading.value_or(field!(raw, keep_previous), KeepPrevious::No, keep_previous),
         bucket: reading.value(field!(raw, bucket), bucket),
+        on_busy: reading.value_or(field!(raw, on_busy), OnBusy::Wait, word("on_busy", &busy)),
         ready_path: app.ready_path.clone(),
         environment_variables: pairs(reading, field!(raw, environment_variables), Kind::Environment),
     };
@@ -62,8 +64,6 @@ fn refuse_words(reading: &mut Reading<'_>) {
     let strategies = [("blue-green", Some(())), ("pair", None), ("in-place", None), ("version-only", None)];
     reading.value_or(field!(raw, strategy), (), word("strategy", &strategies));
     reading.value_or(field!(raw, promote), (), word("promote", &[("auto", Some(())), ("manual", None)]));
-    let busy = [("fail", Some(())), ("wait", None), ("abort", None)];
-    reading.value(field!(raw, on_busy), word("on_busy", &busy));
     // Other deploy actions mean the environment that is updated in place, whose name is no CNAME.
     let is_alias = raw.written("environment").is_some_and(|variable| variable.to_ascii_uppercase().contains("NAME"));
     if is_alias && raw.texts.strategy.as_deref() != Some("in-place") {

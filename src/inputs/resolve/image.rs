@@ -106,12 +106,13 @@ fn slug(name: &str) -> String {
 /// How the image is built.
 pub(super) fn build(reading: &mut Reading<'_>) -> BuildPlan {
     let raw = reading.raw;
-    let words = word("build", &[("always", Some(())), ("if-missing", None)]);
-    reading.value_or(field!(raw, build), (), words);
+    let words = word("build", &[("always", Some(false)), ("if-missing", Some(true))]);
+    let if_missing = reading.value_or(field!(raw, build), false, words);
     let open = |pairs: Vec<(String, Secret)>| {
         pairs.into_iter().map(|(key, value)| (key, value.reveal().to_owned())).collect::<Vec<_>>()
     };
     BuildPlan {
+        if_missing,
         context: reading.value_or(field!(raw, context), PathBuf::new(), directory),
         dockerfile: reading.value_or(field!(raw, dockerfile), String::new(), inside_the_context),
         target: reading.value(field!(raw, build_target), values::name(128, b"._")),

@@ -105,7 +105,7 @@ pub(super) mod tests {
 
     use super::super::verdict::tests::environment;
     use super::*;
-    use crate::inputs::{BeanstalkPlan, Health, KeepPrevious};
+    use crate::inputs::{BeanstalkPlan, Health, KeepPrevious, OnBusy};
 
     /// A plan for `shop` without anything special.
     pub fn plan() -> BeanstalkPlan {
@@ -126,6 +126,7 @@ pub(super) mod tests {
             keep_failed: false,
             keep_previous: KeepPrevious::UntilNextDeploy,
             bucket: None,
+            on_busy: OnBusy::Wait,
             ready_path: "/".into(),
             environment_variables: Vec::new(),
         }
