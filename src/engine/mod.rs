@@ -3,6 +3,7 @@
 pub mod cancel;
 mod channel;
 pub mod event;
+pub mod journal;
 pub mod retry;
 pub mod undo;
 
