@@ -25,12 +25,19 @@ impl Clock {
         self.now().timestamp()
     }
 
-    /// Takes the time that an answer says it was written at (its `Date`, RFC 9110 section 6.6.1).
+    /// Takes the time that an answer says it was written at (its `Date`, RFC 9110 section 6.6.1), as it is read.
     pub fn heard(&self, date: DateTime<Utc>) {
-        let ahead = date.signed_duration_since(Utc::now()).num_milliseconds();
-        // A second is as exact as the header is, and answers travel: smaller differences are no skew.
-        let ahead = if ahead.abs() < 2_000 { 0 } else { ahead };
-        self.0.store(ahead, Ordering::Relaxed);
+        self.heard_between(Utc::now(), date);
+    }
+
+    /// The same for an answer whose request went out when this machine's clock said `sent`. It was written at some moment
+    /// since, so that what is known stays unless this answer disproves it: a slow answer is no skew.
+    pub fn heard_between(&self, sent: DateTime<Utc>, date: DateTime<Utc>) {
+        // The header is as exact as a second.
+        let least = date.signed_duration_since(Utc::now()).num_milliseconds();
+        let most = date.signed_duration_since(sent).num_milliseconds() + 1_000;
+        let known = self.0.load(Ordering::Relaxed);
+        self.0.store(known.min(most).max(least), Ordering::Relaxed);
     }
 }
 
@@ -46,5 +53,15 @@ mod tests {
         assert!((shared.unix() - Utc::now().timestamp() - 3600).abs() <= 1);
         clock.heard(Utc::now() - TimeDelta::milliseconds(900));
         assert!((shared.unix() - Utc::now().timestamp()).abs() <= 1);
+    }
+
+    #[test]
+    fn a_slow_answer_changes_nothing_that_it_does_not_disprove() {
+        let clock = Clock::new();
+        let minute_ago = Utc::now() - TimeDelta::minutes(1);
+        clock.heard_between(minute_ago, minute_ago);
+        assert!((clock.unix() - Utc::now().timestamp()).abs() <= 1, "it took a minute to arrive");
+        clock.heard_between(minute_ago, Utc::now() - TimeDelta::hours(1));
+        assert!((clock.unix() - Utc::now().timestamp() + 3541).abs() <= 2);
     }
 }

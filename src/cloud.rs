@@ -1,10 +1,13 @@
 //! Where the APIs are: Amazon's, or the embedded cloud's. After this file the clients cannot tell the difference.
 
+mod listening;
+
 use std::rc::Rc;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_smithy_http_client::tls;
 
+use crate::clock::Clock;
 use crate::inputs::AwsPlan;
 use crate::local::LocalCloud;
 use crate::local::container::CNAME_SUFFIX;
@@ -15,35 +18,48 @@ pub struct Cloud {
     sdk: Option<SdkConfig>,
     path_style: bool,
     local: Option<LocalCloud>,
+    clock: Clock,
 }
 
 impl Cloud {
     /// No cloud: for runs that only build and test.
     pub fn none() -> Self {
-        Self { sdk: None, path_style: false, local: None }
+        Self { sdk: None, path_style: false, local: None, clock: Clock::new() }
     }
 
     /// Amazon's APIs, with the ambient credentials; the SDK reads its own variables and files. `own_endpoint` says that
     /// another endpoint was configured, which cannot be expected to have a host name for every bucket.
     pub async fn aws(plan: &AwsPlan, own_endpoint: bool) -> Self {
-        let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http_client());
+        let http = http_client();
+        // What fetches credentials is given the plain client: some of it asks this machine, whose time is no news.
+        let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http.clone());
         if let Some(region) = &plan.region {
             loader = loader.region(Region::new(region.clone()));
         }
-        Self { sdk: Some(loader.load().await), path_style: own_endpoint, local: None }
+        let clock = Clock::new();
+        let sdk = listening::keeping_time(loader.load().await, http, &clock);
+        Self { sdk: Some(sdk), path_style: own_endpoint, local: None, clock }
     }
 
     /// The embedded cloud.
     pub async fn local(local: LocalCloud) -> Self {
         let credentials = aws_sdk_sts::config::Credentials::new("local", "local", None, None, "the local cloud");
+        let http = http_client();
         let sdk = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(http_client())
+            .http_client(http.clone())
             .endpoint_url(&local.endpoint)
             .region(Region::new(local.region.clone()))
             .credentials_provider(credentials)
             .load()
             .await;
-        Self { sdk: Some(sdk), path_style: true, local: Some(local) }
+        let clock = Clock::new();
+        let sdk = listening::keeping_time(sdk, http, &clock);
+        Self { sdk: Some(sdk), path_style: true, local: Some(local), clock }
+    }
+
+    /// What time it is there; all clients of this cloud hear it and sign by it.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// The SDK's configuration, unless the run needs none.
