@@ -11,7 +11,9 @@ use crate::clock::Clock;
 use crate::inputs::AwsPlan;
 use crate::local::LocalCloud;
 use crate::local::container::CNAME_SUFFIX;
+use crate::local::journal::JournalFile;
 use crate::probe::client::Standpoint;
+use crate::targets::beanstalk::Journals;
 
 /// A cloud and how to reach it.
 pub struct Cloud {
@@ -83,6 +85,12 @@ impl Cloud {
             Some(local) => Standpoint { network: Some(local.network.clone()), dns: Some(local.dns) },
             None => Standpoint::default(),
         }
+    }
+
+    /// Where journals are, when they are not in S3: beside the embedded cloud's state.
+    pub fn journals(&self) -> Option<Journals> {
+        let directory = self.local.as_ref()?.directory.clone();
+        Some(Rc::new(move |application, live_cname| JournalFile::new(&directory, application, live_cname)))
     }
 
     /// The URL that a person opens for a CNAME.

@@ -14,7 +14,7 @@ use crate::stages::push::{PushedImage, TestedImage};
 use crate::stages::unit_test::UnitTestVerdict;
 use crate::stages::{self, MARGIN};
 use crate::targets::Site;
-use crate::targets::beanstalk::{Beanstalk, Survey};
+use crate::targets::beanstalk::{Beanstalk, Candidate, Deployed, Standing, Survey};
 
 /// After the verdict on a deployment: its logs are fetched, its instances asked.
 const AFTERMATH: Duration = Duration::from_secs(300);
@@ -35,7 +35,7 @@ pub async fn tell(run: &Run<'_>, connected: Option<Docker>) -> Result<End, Stopp
         return Ok(End::Checked);
     }
     let image = match &checked.found {
-        Some(found) => found.clone(),
+        Some(found) => take_image(run, &checked, found).await?,
         None => match make_image(run, &checked).await? {
             Some(image) => image,
             None => return Ok(End::Tested),
@@ -50,6 +50,25 @@ pub async fn tell(run: &Run<'_>, connected: Option<Docker>) -> Result<End, Stopp
         }
     }
     Ok(End::Deployed)
+}
+
+/// Takes an image that is in the registry already. Its tests have passed: nothing untested gets a tag.
+async fn take_image(run: &Run<'_>, checked: &Checked, found: &PushedImage) -> Result<PushedImage, Stopped> {
+    let Run { plan, engine, .. } = *run;
+    if plan.run == RunKind::Deploy {
+        return Ok(found.clone());
+    }
+    let why = format!("{} is in the registry already, and got its tag after its tests", found.reference);
+    let runs_in_it = plan.acceptance.command.is_some() && plan.run == RunKind::Pipeline;
+    match runs_in_it {
+        true => {
+            let take = async |cx: &_| stages::build::take(cx, plan, checked, found).await;
+            engine.stage(Stage::Build, plan.timeout, take).await?;
+        }
+        false => engine.skip(Stage::Build, why.as_str()),
+    }
+    [Stage::UnitTest, Stage::AcceptanceContainer, Stage::Push].into_iter().for_each(|stage| engine.skip(stage, &*why));
+    Ok(found.clone())
 }
 
 /// Builds, tests and pushes. `None` when the plan ends before the push.
@@ -95,47 +114,55 @@ async fn ship(
     run: &Run<'_>,
     checked: &Checked,
     target: &Beanstalk,
-    survey: &Survey,
+    surveyed: &Survey,
     image: &PushedImage,
 ) -> Result<(), Stopped> {
-    let Run { plan, cloud, engine, .. } = *run;
-    let limit = target.plan().deploy_timeout + AFTERMATH;
-    let candidate = engine
+    let Run { cloud, engine, .. } = *run;
+    // It may have to wait for its turn first, and for a live environment that is busy.
+    let limit = target.plan().deploy_timeout * 3 + AFTERMATH;
+    let Deployed { survey, candidate } = engine
         .stage(Stage::Deploy, limit, async |cx| {
             let instances = checked.docker.as_ref().filter(|_| cloud.embedded().is_some());
-            stages::deploy::deploy(cx, target, survey, checked.registry()?, instances, image).await
+            stages::deploy::deploy(cx, target, surveyed, checked.registry()?, instances, image).await
         })
         .await?;
-    let live_cname = if candidate.first {
-        for stage in [Stage::AcceptanceCandidate, Stage::Promote] {
-            engine.skip(stage, "a first deployment has no candidate: the environment is live from its creation");
-        }
-        candidate.cname.clone()
-    } else {
-        environment_tests(run, checked, image, Place::Candidate, &candidate.cname).await?;
-        let promoted = engine
-            .stage(Stage::Promote, plan.timeout, async |cx| {
-                stages::promote::promote(
-                    cx,
-                    target,
-                    survey,
-                    &candidate,
-                    checked.docker.as_ref(),
-                    &cloud.standpoint(),
-                    &run.labels,
-                )
-                .await
-            })
-            .await?;
-        promoted.live_cname
-    };
+    let live_cname = make_live(run, checked, target, &survey, &candidate, image).await?;
     environment_tests(run, checked, image, Place::Live, &live_cname).await?;
     engine.hand_over();
-    engine
-        .stage(Stage::CleanUp, target.plan().deploy_timeout, async |cx| {
-            stages::clean_up::clean_up(cx, target, survey, &candidate).await
-        })
-        .await
+    let to_deploy = stages::deploy::to_deploy(target, image);
+    let clean_up = async |cx: &_| stages::clean_up::clean_up(cx, target, &survey, &candidate, &to_deploy?).await;
+    engine.stage(Stage::CleanUp, target.plan().deploy_timeout, clean_up).await
+}
+
+/// Tests the candidate and promotes it, unless it is live already. Gives the live CNAME.
+async fn make_live(
+    run: &Run<'_>,
+    checked: &Checked,
+    target: &Beanstalk,
+    survey: &Survey,
+    candidate: &Candidate,
+    image: &PushedImage,
+) -> Result<String, Stopped> {
+    let Run { plan, cloud, engine, .. } = *run;
+    let why_not = match candidate.standing {
+        Standing::First => Some("a first deployment has no candidate: the environment is live from its creation"),
+        Standing::Before => Some("live runs this version already: there is no candidate"),
+        Standing::Apart | Standing::Swapped => None,
+    };
+    if let Some(why) = why_not {
+        [Stage::AcceptanceCandidate, Stage::Promote].into_iter().for_each(|stage| engine.skip(stage, why));
+        return Ok(survey.live_cname.clone());
+    }
+    if candidate.standing == Standing::Swapped || target.was_accepted() {
+        engine.skip(Stage::AcceptanceCandidate, "it passed in the earlier run that this one goes on with");
+    } else {
+        environment_tests(run, checked, image, Place::Candidate, &candidate.cname).await?;
+        target.accept().await;
+    }
+    let (docker, standpoint) = (checked.docker.as_ref(), cloud.standpoint());
+    let promote =
+        async |cx: &_| stages::promote::promote(cx, target, survey, candidate, docker, &standpoint, &run.labels).await;
+    engine.stage(Stage::Promote, plan.timeout, promote).await.map(|promoted| promoted.live_cname)
 }
 
 async fn environment_tests(

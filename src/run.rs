@@ -2,6 +2,9 @@
 
 use std::cell::OnceCell;
 use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::time::timeout;
 
 use crate::cloud::Cloud;
 use crate::docker::{DaemonEnv, Docker, Labels};
@@ -14,9 +17,13 @@ use crate::fault::Fault;
 use crate::inputs::{Plan, RunKind};
 use crate::pipeline;
 use crate::stages::acceptance::Bench;
-use crate::stages::check::Checked;
+use crate::stages::check::{Checked, about};
 use crate::targets::Site;
 use crate::targets::beanstalk::Survey;
+
+/// How long giving a site back may take at the end of a run, and after a signal.
+const UNHURRIED: Duration = Duration::from_secs(60);
+const HURRIED: Duration = Duration::from_secs(2);
 
 /// The clients that an undo needs, filled in by the check stage.
 #[derive(Default)]
@@ -81,10 +88,23 @@ impl<'a> Run<'a> {
         Bench { plan: self.plan, docker: checked.docker.as_ref(), labels: &self.labels }
     }
 
-    /// Whether a run that stops in `stage` has already swapped.
+    /// Whether a run that stops in `stage` has swapped: then that is what is undone.
     fn live_was_touched(&self, stage: Stage) -> bool {
-        let had_live = self.hands.sites.get().into_iter().flatten().any(|(_, survey)| survey.live.is_some());
-        had_live && matches!(stage, Stage::AcceptanceLive)
+        let swaps_back = |undo: &Undo| matches!(undo, Undo::SwapBack { .. });
+        stage == Stage::AcceptanceLive && self.engine.pending().iter().any(swaps_back)
+    }
+
+    /// Gives the sites to those who wait for them. What could not be undone is written down for the next run. Bad news is
+    /// told as that of the stage that was last.
+    async fn close(&self, left: &[Undo], last: Stage, limit: Duration) {
+        for (Site::Beanstalk(target), _) in self.hands.sites.get().into_iter().flatten() {
+            let closed = timeout(limit, target.close(left)).await;
+            let closed = closed.unwrap_or_else(|_| Err(Fault::timed_out("the journal did not answer in time")));
+            if let Err(fault) = closed {
+                let text = format!("the site was not given back ({fault}): the next run waits until that is noticed");
+                self.engine.events().emit(EventKind::StageWarning { key: last.into(), text });
+            }
+        }
     }
 }
 
@@ -108,7 +128,7 @@ pub fn stages_of(plan: &Plan) -> Vec<StageKey> {
 pub async fn run(run: &Run<'_>, connected: Option<Docker>) -> Exit {
     let (plan, engine) = (run.plan, run.engine);
     let stages = stages_of(plan);
-    let about = format!("{} at {}", plan.name, plan.revision.get(..12).unwrap_or(&plan.revision));
+    let about = about(plan);
     engine.events().emit(EventKind::RunStarted { about, stages: stages.clone() });
     let told = pipeline::tell(run, connected).await;
     if let Err(stopped) = &told {
@@ -121,14 +141,17 @@ pub async fn run(run: &Run<'_>, connected: Option<Docker>) -> Exit {
             engine.keep(stopped, async |undo| target.keeps(undo).await).await;
         }
     }
+    let touched = told.as_ref().is_err_and(|stopped| run.live_was_touched(stopped.key.stage));
     let left = engine.unwind().await;
+    let is_signalled =
+        matches!(&told, Err(Stopped { cancelled: Some(reason), .. }) if *reason > CancelReason::RunTimeout);
+    let last = told.as_ref().map_or_else(|stopped| stopped.key.stage, |_| Stage::CleanUp);
+    run.close(&left, last, if is_signalled { HURRIED } else { UNHURRIED }).await;
     let (end, timed_out) = match told {
         Ok(end) => (end, false),
         Err(Stopped { cancelled: Some(reason), .. }) => (End::Cancelled(reason), false),
         Err(Stopped { key, .. }) if !left.is_empty() => (End::NeedsHuman(key.stage), false),
-        Err(Stopped { key, timed_out, .. }) if run.live_was_touched(key.stage) => {
-            (End::RolledBack(key.stage), timed_out)
-        }
+        Err(Stopped { key, timed_out, .. }) if touched => (End::RolledBack(key.stage), timed_out),
         Err(Stopped { key, timed_out, .. }) => (End::Failed(key.stage), timed_out),
     };
     let exit = end.exit(timed_out);

@@ -82,6 +82,11 @@ impl Engine {
         &self.events
     }
 
+    /// What would be undone now, newest first.
+    pub fn pending(&self) -> Vec<Undo> {
+        self.undo.pending()
+    }
+
     /// What the run has made so far stands from now on, whatever comes after.
     pub fn hand_over(&self) {
         self.undo.take();

@@ -9,11 +9,12 @@ pub mod control;
 mod directory;
 pub mod forward;
 pub mod github;
+pub mod journal;
 pub mod plane;
 mod serving;
 
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::docker::{Docker, Login};
 use crate::fault::Fault;
@@ -39,6 +40,8 @@ const GITHUB_TOKEN: &str = "ghs_localcloud";
 pub struct LocalCloud {
     /// The world's id; every docker object of it is labelled with it.
     pub world: String,
+    /// Where its state is.
+    pub directory: PathBuf,
     /// The control plane: `http://127.0.0.1:PORT`.
     pub endpoint: String,
     /// Its one region.
@@ -98,12 +101,12 @@ impl LocalCloud {
                 let github = KeptGithub::start(directory).await?;
                 let (endpoint, url) = (control.endpoint().to_owned(), github.url().to_owned());
                 seat.announce(&Serving { endpoint: endpoint.clone(), github: url.clone(), for_others })?;
-                Ok(Self::of(&store, plane, endpoint, url, Some((control, github, seat))))
+                Ok(Self::of(directory, &store, plane, (endpoint, url), Some((control, github, seat))))
             }
             Err(Serving { endpoint, github, for_others: true }) if !for_others => {
                 let store = Store::look(&file)?;
                 let plane = ensure_plane(docker, &store).await?;
-                Ok(Self::of(&store, plane, endpoint, github, None))
+                Ok(Self::of(directory, &store, plane, (endpoint, github), None))
             }
             Err(Serving { endpoint, for_others: true, .. }) => {
                 Err(Fault::new("the local cloud is being served already")
@@ -118,14 +121,15 @@ impl LocalCloud {
     }
 
     fn of(
+        directory: &Path,
         store: &Store,
         plane: PlaneContainer,
-        endpoint: String,
-        github_url: String,
+        (endpoint, github_url): (String, String),
         own: Option<(ControlPlane, KeptGithub, Seat)>,
     ) -> Self {
         Self {
             world: store.read(|state| state.world.clone()),
+            directory: directory.to_owned(),
             endpoint,
             region: control::REGION.to_owned(),
             registry: plane.registry(),

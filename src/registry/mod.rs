@@ -46,6 +46,9 @@ struct Descriptor {
     annotations: BTreeMap<String, String>,
 }
 
+/// The label that names the commit an image was built from (OCI image specification, `annotations.md`).
+pub const REVISION_LABEL: &str = "org.opencontainers.image.revision";
+
 /// The parts of an image's configuration that we read.
 #[derive(Deserialize)]
 struct ImageConfig {
@@ -57,6 +60,17 @@ struct RunConfig {
     /// `8080/tcp` and the like, each with an empty object.
     #[serde(rename = "ExposedPorts")]
     exposed_ports: Option<BTreeMap<String, IgnoredAny>>,
+    #[serde(rename = "Labels")]
+    labels: Option<BTreeMap<String, String>>,
+}
+
+/// What an image's configuration in the registry says (OCI image specification, `config.md`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Configuration {
+    /// The TCP ports that it exposes, in ascending order.
+    pub ports: Vec<u16>,
+    /// The commit that it was built from, if it has the label for it (OCI image specification, `annotations.md`).
+    pub revision: Option<String>,
 }
 
 impl Descriptor {
@@ -201,11 +215,11 @@ impl Registry {
         }
     }
 
-    /// The TCP ports that an image's configuration exposes, in ascending order (OCI image specification, `config.md`).
+    /// What an image's configuration says.
     ///
     /// # Errors
     /// When the configuration is not there, is not what its digest says, or cannot be read.
-    pub async fn exposed_ports(&self, config: &Digest) -> Result<Vec<u16>, Fault> {
+    pub async fn configuration(&self, config: &Digest) -> Result<Configuration, Fault> {
         let what = || format!("could not read the configuration {config} of an image in {}", self.repository);
         let path = format!("/v2/{}/blobs/{config}", self.repository.path());
         let answer = self.client.get(&path, "*/*").await?;
@@ -217,11 +231,13 @@ impl Registry {
         }
         let image: ImageConfig =
             serde_json::from_slice(&answer.body).map_err(|error| Fault::new(what()).because(error))?;
-        let exposed = image.config.unwrap_or_default().exposed_ports.unwrap_or_default();
+        let config = image.config.unwrap_or_default();
+        let exposed = config.exposed_ports.unwrap_or_default();
         let mut ports: Vec<u16> =
             exposed.keys().filter_map(|port| port.trim_end_matches("/tcp").parse().ok()).collect();
         ports.sort_unstable();
-        Ok(ports)
+        let revision = config.labels.and_then(|mut labels| labels.remove(REVISION_LABEL));
+        Ok(Configuration { ports, revision })
     }
 
     async fn manifest(&self, digest: &Digest) -> Result<Manifest, Fault> {

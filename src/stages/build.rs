@@ -1,6 +1,7 @@
 //! build: `Plan` → [`BuiltImage`], once, by the daemon's BuildKit.
 
 use super::check::Checked;
+use super::push::PushedImage;
 use crate::docker::{BuildRequest, ImageFacts, Login};
 use crate::engine::StageCx;
 use crate::engine::event::Fact;
@@ -8,6 +9,7 @@ use crate::engine::undo::Undo;
 use crate::fault::Fault;
 use crate::image::Digest;
 use crate::inputs::Plan;
+use crate::registry::REVISION_LABEL;
 
 /// The image, on the daemon, under its id. Everything after is about this one; nothing else makes one.
 #[derive(Debug)]
@@ -32,7 +34,7 @@ impl BuiltImage {
 fn request(plan: &Plan, logins: Vec<Login>) -> BuildRequest {
     let build = &plan.build;
     let mut all_labels = vec![
-        ("org.opencontainers.image.revision".to_owned(), plan.revision.clone()),
+        (REVISION_LABEL.to_owned(), plan.revision.clone()),
         ("org.opencontainers.image.version".to_owned(), plan.image.tag.to_string()),
     ];
     all_labels.extend(build.labels.iter().cloned());
@@ -69,4 +71,23 @@ pub async fn build(cx: &StageCx, plan: &Plan, checked: &Checked) -> Result<Built
     })?;
     cx.fact(Fact::ImageBuilt { id: id.to_string(), bytes: facts.bytes });
     Ok(BuiltImage { facts })
+}
+
+/// Has the daemon pull an image that was built, tested and pushed before, for the tests that run in it.
+///
+/// # Errors
+/// When it cannot be pulled, or is another image than the registry says.
+pub async fn take(cx: &StageCx, plan: &Plan, checked: &Checked, image: &PushedImage) -> Result<(), Fault> {
+    let (docker, login) = (checked.docker()?, checked.registry()?.login());
+    let by_digest = format!("{}@{}", plan.image.repository, image.digest);
+    if docker.image(&by_digest).await?.is_none() {
+        cx.at_end(Undo::RemoveImage { reference: by_digest.clone() });
+    }
+    cx.note(format!("pulling {by_digest}"));
+    let id = docker.pull(&by_digest, login).await?;
+    match image.is(id.as_str()) {
+        true => Ok(()),
+        false => Err(Fault::new(format!("{by_digest} is not the image that was pulled"))
+            .cause(format!("the daemon has {id}, the registry's manifest names another configuration"))),
+    }
 }

@@ -1,7 +1,7 @@
 //! check: every question is asked before anything is changed. Nothing in here makes or removes anything.
 
-use super::port_of;
-use super::push::{PushedImage, find_pushed};
+use super::push::{PushedImage, find_pushed, find_tested};
+use super::{GRACE, port_of};
 use crate::cloud::Cloud;
 use crate::docker::{DaemonEnv, Docker};
 use crate::engine::StageCx;
@@ -20,7 +20,7 @@ pub struct Checked {
     pub registry: Option<Registry>,
     /// Where to deploy to, with what was found there.
     pub sites: Vec<(Site, Survey)>,
-    /// For `run: deploy`: the image that was pushed earlier.
+    /// The image that was pushed earlier: for `run: deploy`, and with `build: if-missing` when it is there.
     pub found: Option<PushedImage>,
 }
 
@@ -84,7 +84,11 @@ pub async fn check(
             run_key: plan.run_key.clone(),
             revision: plan.revision.clone(),
             run_url: plan.ci.run_url.clone(),
-            expires: chrono::Utc::now().timestamp() + plan.timeout.as_secs() as i64 + 600,
+            job: plan.ci.job.clone(),
+            about: about(plan),
+            lifetime: plan.timeout + GRACE,
+            clock: cloud.clock().clone(),
+            journals: cloud.journals(),
             url_of: cloud.urls(),
         };
         let sdk = cloud.sdk().ok_or_else(|| Fault::new("there is no AWS configuration for this run"))?;
@@ -99,6 +103,9 @@ pub async fn check(
     }
     let found = match (plan.run, &registry) {
         (RunKind::Deploy, Some(registry)) => Some(find_pushed(cx, registry, &reference(plan)).await?),
+        (RunKind::Pipeline | RunKind::Push, Some(registry)) if plan.build.if_missing => {
+            find_tested(cx, registry, &reference(plan), &plan.revision).await?
+        }
         _ => None,
     };
     if let Some(image) = &found {
@@ -107,6 +114,11 @@ pub async fn check(
         }
     }
     Ok(Checked { docker, registry, sites, found })
+}
+
+/// What the run is about, for people.
+pub fn about(plan: &Plan) -> String {
+    format!("{} at {}", plan.name, plan.revision.get(..12).unwrap_or(&plan.revision))
 }
 
 /// The name under which the image is pushed.

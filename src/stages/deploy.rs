@@ -6,7 +6,7 @@ use crate::docker::Docker;
 use crate::engine::StageCx;
 use crate::fault::Fault;
 use crate::registry::Registry;
-use crate::targets::beanstalk::{Beanstalk, Candidate, ImageToDeploy, Survey};
+use crate::targets::beanstalk::{Beanstalk, Candidate, Deployed, ImageToDeploy, Survey};
 
 /// Deploys the image, and makes sure that the tag in the bundle named the tested image before the environment was told and
 /// after its last instance reported.
@@ -20,21 +20,27 @@ pub async fn deploy(
     registry: &Registry,
     docker: Option<&Docker>,
     image: &PushedImage,
-) -> Result<Candidate, Fault> {
-    let port = port_of(&image.ports, target.plan().port)?;
+) -> Result<Deployed, Fault> {
     still_holds(registry, image).await?;
-    let to_deploy = ImageToDeploy {
+    let deployed = target.deploy(cx, survey, &to_deploy(target, image)?).await?;
+    still_holds(registry, image).await?;
+    if let Some(docker) = docker.filter(|_| image.image_id.is_some()) {
+        instances_run(cx, docker, &deployed.candidate, image).await?;
+    }
+    Ok(deployed)
+}
+
+/// What a target must know of an image.
+///
+/// # Errors
+/// When the port is not known.
+pub fn to_deploy(target: &Beanstalk, image: &PushedImage) -> Result<ImageToDeploy, Fault> {
+    Ok(ImageToDeploy {
         image: image.reference.clone(),
         digest: image.digest.clone(),
         image_id: image.image_id.clone(),
-        port,
-    };
-    let candidate = target.deploy(cx, survey, &to_deploy).await?;
-    still_holds(registry, image).await?;
-    if let Some(docker) = docker.filter(|_| image.image_id.is_some()) {
-        instances_run(cx, docker, &candidate, image).await?;
-    }
-    Ok(candidate)
+        port: port_of(&image.ports, target.plan().port)?,
+    })
 }
 
 /// Asks the daemon what each instance runs: on the local cloud it can be asked.

@@ -24,6 +24,9 @@ use crate::inputs::{Command, Plan, Secret};
 /// Time for the daemon to stop and remove things, on top of a plan's own time limits.
 pub const MARGIN: Duration = Duration::from_secs(60);
 
+/// How long after the run's deadline what it made may be removed by others.
+pub const GRACE: Duration = Duration::from_secs(600);
+
 /// Lines of a failing program that a fault shows.
 const LAST_LINES: usize = 40;
 
@@ -38,7 +41,7 @@ pub const EXPIRES_LABEL: &str = "io.beanline.expires";
 
 /// Labels on every docker object of a run: whose it is, and from when on anybody may remove it.
 pub fn labels(plan: &Plan) -> Labels {
-    let expires = chrono::Utc::now().timestamp() + plan.timeout.as_secs() as i64 + 600;
+    let expires = chrono::Utc::now().timestamp() + (plan.timeout + GRACE).as_secs() as i64;
     let mut labels =
         Labels::from([(RUN_LABEL.to_owned(), plan.run_id.clone()), (EXPIRES_LABEL.to_owned(), expires.to_string())]);
     labels.extend(plan.ci.job.iter().map(|job| (JOB_LABEL.to_owned(), job.clone())));

@@ -113,11 +113,41 @@ pub async fn find_pushed(cx: &StageCx, registry: &Registry, reference: &TaggedRe
     let image_id =
         image_id.map_err(|fault| cx.warn(format!("what the instances run cannot be compared: {fault}"))).ok();
     let ports = match &image_id {
-        Some(id) => registry.exposed_ports(id).await?,
+        Some(id) => registry.configuration(id).await?.ports,
         None => Vec::new(),
     };
     cx.fact(Fact::Pushed { image: reference.to_string(), tag: reference.tag.to_string(), digest: digest.to_string() });
     Ok(PushedImage { reference: reference.clone(), digest, image_id, ports })
+}
+
+/// Finds the image of this revision, if the registry has it under the tag: it passed its tests before it got the tag.
+///
+/// # Errors
+/// When the registry cannot be asked.
+pub async fn find_tested(
+    cx: &StageCx,
+    registry: &Registry,
+    reference: &TaggedRef,
+    revision: &str,
+) -> Result<Option<PushedImage>, Fault> {
+    let Some(digest) = registry.digest(&reference.tag).await? else {
+        cx.note(format!("{reference} is not in the registry yet: it will be built"));
+        return Ok(None);
+    };
+    let image_id = registry.config_digest(&digest).await?;
+    let configuration = registry.configuration(&image_id).await?;
+    match configuration.revision {
+        Some(known) if known == revision => {}
+        known => {
+            let known = known.as_deref().unwrap_or("none that it names");
+            cx.note(format!("{reference} is in the registry with revision {known}, not {revision}: it will be built"));
+            return Ok(None);
+        }
+    }
+    cx.note(format!("{reference} is in the registry with this revision: {digest} is taken and not built again"));
+    cx.fact(Fact::Pushed { image: reference.to_string(), tag: reference.tag.to_string(), digest: digest.to_string() });
+    let (reference, ports) = (reference.clone(), configuration.ports);
+    Ok(Some(PushedImage { reference, digest, image_id: Some(image_id), ports }))
 }
 
 /// Makes sure that the tag still names what was tested.

@@ -7,9 +7,11 @@
     reason = "a story ends at its first surprise"
 )]
 
+mod again;
 mod bad_input;
 mod cancelled;
 mod failures;
+mod killed;
 mod main_job;
 mod moved_tag;
 mod parts;

@@ -1,8 +1,8 @@
 //! [`Book`]: a run's hold on the journal of one site. It takes its place in the line, keeps it while the run lives, and
 //! changes the document as long as it owns the site.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -32,7 +32,7 @@ pub struct Lease {
 pub struct Book<S> {
     desk: Arc<Desk<S>>,
     lost: Arc<AtomicBool>,
-    renewal: Option<JoinHandle<()>>,
+    renewal: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// What one who waits is told.
@@ -71,7 +71,7 @@ impl<S: Clone + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static
 impl<S: Site> Book<S> {
     /// A hold on the journal in `store` for the run that `me` describes; nothing is read or written yet.
     pub fn new(store: Arc<dyn Store>, me: Claim, lease: Lease) -> Self {
-        Self { desk: Arc::new(Desk::new(store, me, lease)), lost: Arc::default(), renewal: None }
+        Self { desk: Arc::new(Desk::new(store, me, lease)), lost: Arc::default(), renewal: Mutex::default() }
     }
 
     /// Where the journal is.
@@ -89,7 +89,7 @@ impl<S: Site> Book<S> {
     ///
     /// # Errors
     /// [`Refused`].
-    pub async fn claim(&mut self, limit: Duration, mut told: impl FnMut(Waiting<'_>)) -> Result<Journal<S>, Refused> {
+    pub async fn claim(&self, limit: Duration, mut told: impl FnMut(Waiting<'_>)) -> Result<Journal<S>, Refused> {
         let began = Instant::now();
         let me = self.desk.me.run.clone();
         let mut known = None;
@@ -97,7 +97,8 @@ impl<S: Site> Book<S> {
             let journal = self.desk.queue(!limit.is_zero()).await?;
             match journal.place(&me) {
                 Place::First => {
-                    self.renewal = Some(tokio::spawn(renew(self.desk.clone(), self.lost.clone())));
+                    let renewal = tokio::spawn(renew(self.desk.clone(), self.lost.clone()));
+                    self.renewal().replace(renewal);
                     return Ok(journal);
                 }
                 Place::Behind { owner, before } if began.elapsed() < limit => {
@@ -132,7 +133,7 @@ impl<S: Site> Book<S> {
 
     /// Whether the run owns the site.
     pub fn is_owned(&self) -> bool {
-        self.renewal.is_some() && !self.is_lost()
+        self.renewal().is_some() && !self.is_lost()
     }
 
     /// Whether another run has taken the site over: nothing of it may be changed any more.
@@ -144,8 +145,8 @@ impl<S: Site> Book<S> {
     ///
     /// # Errors
     /// As for a change; the claim expires by itself then.
-    pub async fn release(&mut self, mut last: impl FnMut(&mut Journal<S>)) -> Result<(), Fault> {
-        let Some(renewal) = self.renewal.take() else { return Ok(()) };
+    pub async fn release(&self, mut last: impl FnMut(&mut Journal<S>)) -> Result<(), Fault> {
+        let Some(renewal) = self.renewal().take() else { return Ok(()) };
         renewal.abort();
         let run = self.desk.me.run.clone();
         let leave = |journal: &mut Journal<S>| {
@@ -154,11 +155,16 @@ impl<S: Site> Book<S> {
         };
         owned(&self.desk, &self.lost, leave).await
     }
+
+    fn renewal(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
+        self.renewal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl<S> Drop for Book<S> {
     fn drop(&mut self) {
-        self.renewal.iter().for_each(JoinHandle::abort);
+        let renewal = self.renewal.get_mut().unwrap_or_else(PoisonError::into_inner);
+        renewal.iter().for_each(JoinHandle::abort);
     }
 }
 

@@ -87,9 +87,12 @@ fn claim(run: &str, job: Option<&str>) -> Claim {
 }
 
 fn book(shelf: &Shelf, run: &str, job: Option<&str>) -> Book<String> {
-    let ms = Duration::from_millis;
-    let lease =
-        Lease { length: Duration::from_secs(60), renewal: ms(5), look: ms(5), patience: Duration::from_secs(5) };
+    book_renewed(shelf, run, job, LONG)
+}
+
+fn book_renewed(shelf: &Shelf, run: &str, job: Option<&str>, renewal: Duration) -> Book<String> {
+    let look = Duration::from_millis(5);
+    let lease = Lease { length: Duration::from_secs(60), renewal, look, patience: Duration::from_secs(5) };
     Book::new(Arc::new(shelf.clone()), claim(run, job), lease)
 }
 
@@ -115,11 +118,11 @@ fn the_line_is_in_the_order_of_tickets_and_the_dead_leave_it() {
 #[tokio::test]
 async fn the_second_waits_for_the_first_and_says_for_whom() {
     let shelf = Shelf::default();
-    let mut first = book(&shelf, "one", None);
+    let first = book(&shelf, "one", None);
     first.claim(NO_WAIT, |_| panic!("nobody is there")).await.ok().unwrap();
     let Err(Refused::Busy(owner)) = book(&shelf, "other", None).claim(NO_WAIT, |_| ()).await else { panic!() };
     assert_eq!((owner.run.as_str(), shelf.journal().line.len()), ("one", 1));
-    let mut second = book(&shelf, "two", None);
+    let second = book(&shelf, "two", None);
     let mut told = Vec::new();
     let waits = second.claim(LONG, |waiting| told.push((waiting.owner.run.clone(), waiting.before)));
     let works = async {
@@ -133,15 +136,30 @@ async fn the_second_waits_for_the_first_and_says_for_whom() {
 }
 
 #[tokio::test]
+async fn who_lives_keeps_the_site() {
+    let shelf = Shelf::default();
+    let first = book_renewed(&shelf, "one", None, Duration::from_millis(1));
+    first.claim(NO_WAIT, |_| ()).await.ok().unwrap();
+    for _ in 0..3 {
+        shelf.pass(59);
+        while shelf.journal().line[0].expires < shelf.now() + 60 {
+            pause(Duration::from_millis(1)).await;
+        }
+        assert!(book(&shelf, "two", None).claim(NO_WAIT, |_| ()).await.is_err());
+    }
+    assert!(first.is_owned());
+}
+
+#[tokio::test]
 async fn who_is_not_heard_of_loses_the_site_and_learns_it_before_it_changes_anything() {
     let shelf = Shelf::default();
-    let mut first = book(&shelf, "one", None);
+    let first = book(&shelf, "one", None);
     first.claim(NO_WAIT, |_| ()).await.ok().unwrap();
     let work = Work { runs: vec!["one".into()], key: "k".into(), url: None, undo: Vec::new(), site: "half".into() };
     first.change(|journal| journal.work = Some(work.clone())).await.unwrap();
     // The machine sleeps: nothing is renewed, and time goes on elsewhere.
     shelf.pass(3600);
-    let mut second = book(&shelf, "two", None);
+    let second = book(&shelf, "two", None);
     let found = second.claim(NO_WAIT, |_| ()).await.ok().unwrap();
     assert_eq!(found.work, Some(work));
     let fault = first.change(|_| panic!("it may not change anything")).await.map(|()| ()).unwrap_err();
@@ -152,7 +170,7 @@ async fn who_is_not_heard_of_loses_the_site_and_learns_it_before_it_changes_anyt
 #[tokio::test]
 async fn the_same_job_takes_over_at_once() {
     let shelf = Shelf::default();
-    let mut dead = book(&shelf, "one", Some("job"));
+    let dead = book(&shelf, "one", Some("job"));
     dead.claim(NO_WAIT, |_| ()).await.ok().unwrap();
     drop(dead);
     assert!(book(&shelf, "two", Some("another job")).claim(NO_WAIT, |_| ()).await.is_err());
@@ -163,7 +181,7 @@ async fn the_same_job_takes_over_at_once() {
 async fn a_lost_answer_is_no_other_writer() {
     let shelf = Shelf::default();
     shelf.0.lock().unwrap().weather = [Weather::Lost, Weather::Refused, Weather::Lost].into();
-    let mut run = book(&shelf, "one", None);
+    let run = book(&shelf, "one", None);
     run.claim(NO_WAIT, |_| ()).await.ok().unwrap();
     let mut asked = 0;
     run.change(|journal| {
@@ -181,7 +199,7 @@ async fn ten_at_once_lose_nothing() {
     let runs = (0..10).map(|number| {
         let shelf = shelf.clone();
         async move {
-            let mut book = book(&shelf, &number.to_string(), None);
+            let book = book(&shelf, &number.to_string(), None);
             book.claim(LONG, |_| ()).await.ok().unwrap();
             for _ in 0..5 {
                 let site = |journal: &mut Journal<String>| journal.previous.as_ref().map_or(0, |known| known.since);

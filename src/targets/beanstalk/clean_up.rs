@@ -103,7 +103,9 @@ impl Beanstalk {
                 }
             };
             match expiry(&tags, &survey.live_cname) {
-                Some(expiry) if expiry <= now() || self.was_live(&environment).await => left.push(environment),
+                Some(expiry) if expiry <= self.context.clock.unix() || self.was_live(&environment).await => {
+                    left.push(environment)
+                }
                 _ => {}
             }
         }
@@ -138,13 +140,9 @@ fn expiry(tags: &[(String, String)], live_cname: &str) -> Option<i64> {
     value(EXPIRES_TAG)?.parse().ok()
 }
 
-/// Expiries are far apart and made by clocks like ours.
-fn now() -> i64 {
-    chrono::Utc::now().timestamp()
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::Standing;
     use super::super::verdict::tests::environment;
     use super::*;
     use crate::inputs::Health;
@@ -176,7 +174,7 @@ mod tests {
             name: "shop-0b0b0b0b".into(),
             cname: "x".into(),
             version_label: "2".into(),
-            first: false,
+            standing: Standing::Apart,
         };
         let ours = "shop-0d0d0d0d.eu-west-1.elasticbeanstalk.com";
         let theirs = "shop-prod.eu-west-1.elasticbeanstalk.com";

@@ -46,7 +46,7 @@ impl Beanstalk {
     /// Saves live's settings under a name of this run. Copied are options and platform, not tags.
     pub(super) async fn make_template(&self, cx: &StageCx, live: &Live) -> Result<String, Fault> {
         let name = format!("beanline-{}", self.context.run_id);
-        cx.undo(self.template_undo(&name));
+        self.register(cx, &self.template_undo(&name)).await?;
         let made = looked_up(Some(cx), "CreateConfigurationTemplate", async |attempt| {
             let request = self.api.beanstalk.create_configuration_template().application_name(&self.plan.application);
             let request = request.template_name(&name).environment_id(&live.environment_id);
@@ -61,13 +61,16 @@ impl Beanstalk {
     }
 
     /// Deletes the template as soon as it has served; if that fails, it is tried again at the end of the stage.
-    pub(super) async fn drop_template(&self, cx: &StageCx, name: String) {
+    pub(super) async fn drop_template(&self, cx: &StageCx, name: String) -> Result<(), Fault> {
         let undo = self.template_undo(&name);
         let deleted = again(Some(cx), "DeleteConfigurationTemplate", async || self.delete_template(&name).await);
-        cx.settle(&undo);
-        if deleted.await.is_err() {
-            cx.cleanup(undo);
+        if deleted.await.is_ok() {
+            return self.unregister(cx, &undo).await;
         }
+        // It stays in the journal until the run has ended.
+        cx.settle(&undo);
+        cx.cleanup(undo);
+        Ok(())
     }
 
     fn template_undo(&self, name: &str) -> Undo {
@@ -88,14 +91,15 @@ impl Beanstalk {
         for attempt in survey.attempt..survey.attempt + NAMES {
             let name = names::candidate(stem, &self.context.run_key, attempt);
             let undo = self.end_of(survey, &name);
-            cx.undo(undo.clone());
+            self.register(cx, &undo).await?;
+            self.write(|work| work.site.asked = Some(name.clone())).await?;
             let prefix = if survey.live.is_some() { &name } else { &survey.live_prefix };
             let made = looked_up(Some(cx), "CreateEnvironment", async |attempt| {
                 self.create_environment(cx, survey, template, &name, prefix, attempt).await
             });
             match made.await.map_err(|fault| while_doing(format!("could not make environment {name}"), fault))? {
                 Some((environment_id, request_id)) => return Ok(Request { name, environment_id, request_id }),
-                None => cx.settle(&undo),
+                None => self.unregister(cx, &undo).await?,
             }
             if survey.live.is_none() {
                 break;
@@ -175,19 +179,22 @@ impl Beanstalk {
         Ok(found.into_iter().find(|environment| environment.name == name && environment.status != gone))
     }
 
-    /// Whether this run made it: its description says so.
+    /// Whether this run made it, or one whose work it has taken over: its description says so.
     pub(super) fn is_of_this_run(&self, environment: &Environment) -> bool {
-        environment.application == self.plan.application && environment.description.starts_with(&self.signature())
-    }
-
-    fn signature(&self) -> String {
-        format!("beanline run {};", self.context.run_id)
+        let is_of = |run: &str| environment.description.starts_with(&signature(run));
+        environment.application == self.plan.application
+            && (is_of(&self.context.run_id) || self.adopted.borrow().iter().any(|run| is_of(run)))
     }
 
     fn environment_description(&self) -> String {
         let url = self.context.run_url.as_deref().unwrap_or_default();
-        let text = format!("{} revision {} {url}", self.signature(), self.context.revision);
+        let text = format!("{} revision {} {url}", signature(&self.context.run_id), self.context.revision);
         names::cut(text.trim_end(), 200).to_owned()
+    }
+
+    /// When what is made now may be removed by others; Unix seconds by the cloud's clock.
+    fn expires(&self) -> i64 {
+        self.context.clock.unix() + i64::try_from(self.context.lifetime.as_secs()).unwrap_or(i64::from(u32::MAX))
     }
 
     fn tags(&self, live_cname: &str) -> Vec<Tag> {
@@ -196,9 +203,14 @@ impl Beanstalk {
             tag(super::clean_up::RUN_TAG, &self.context.run_id),
             tag("beanline:key", &self.context.run_key),
             tag(super::clean_up::LIVE_TAG, live_cname),
-            tag(super::clean_up::EXPIRES_TAG, &self.context.expires.to_string()),
+            tag(super::clean_up::EXPIRES_TAG, &self.expires().to_string()),
         ]
     }
+}
+
+/// What the description of every environment that a run makes begins with.
+fn signature(run: &str) -> String {
+    format!("beanline run {run};")
 }
 
 /// The settings of a first environment: what the console would recommend and the API alone does not set. Without them

@@ -11,9 +11,11 @@ mod call;
 mod clean_up;
 mod environment;
 mod hints;
+mod journal;
 mod live;
 mod logs;
 mod names;
+mod resume;
 mod survey;
 mod swap;
 mod undo;
@@ -23,22 +25,28 @@ mod watcher;
 #[cfg(test)]
 mod wire_tests;
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
 use tokio::time::Instant;
 
+use crate::clock::Clock;
 use crate::engine::StageCx;
 use crate::engine::event::{Fact, Role};
+use crate::engine::journal::book::Book;
 use crate::engine::undo::Undo;
 use crate::fault::Fault;
 use crate::image::{Digest, TaggedRef};
 use crate::inputs::BeanstalkPlan;
 use api::Api;
 use call::{Told, again};
+pub use journal::Journals;
+use journal::Progress;
 use operation::Operation;
+use resume::Start;
+use serde::{Deserialize, Serialize};
 use verdict::{Demand, Proof, Witness};
 use watcher::{Pace, Watcher};
 
@@ -56,6 +64,12 @@ pub struct Beanstalk {
     sent_swap: RefCell<Option<Operation>>,
     /// The name of an environment that was asked for: it may show although nobody waits for it any more.
     asked_for: RefCell<Option<String>>,
+    /// The run's hold on the site, once it has it.
+    book: OnceCell<Book<Progress>>,
+    /// Earlier runs whose work this one goes on with, or undoes: what they made is ours.
+    adopted: RefCell<Vec<String>>,
+    /// Whether the candidate passed its tests in an earlier run.
+    accepted: Cell<bool>,
 }
 
 /// What a site must know of the run.
@@ -68,8 +82,16 @@ pub struct SiteContext {
     pub revision: String,
     /// Where the run's log is.
     pub run_url: Option<String>,
-    /// When what the run makes may be removed by others; Unix seconds.
-    pub expires: i64,
+    /// The CI job that it runs in, if it does: a job has one run at a time.
+    pub job: Option<String>,
+    /// What the run is about, for people.
+    pub about: String,
+    /// How long after its creation what the run makes may be removed by others.
+    pub lifetime: Duration,
+    /// The cloud's time.
+    pub clock: Clock,
+    /// Where journals are, when they are not in S3.
+    pub journals: Option<Journals>,
     /// The address with scheme under which a CNAME is reached.
     pub url_of: Rc<dyn Fn(&str) -> String>,
 }
@@ -88,7 +110,7 @@ pub struct ImageToDeploy {
 }
 
 /// What is there before anything is changed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Survey {
     /// The region.
     pub region: String,
@@ -109,7 +131,7 @@ pub struct Survey {
 }
 
 /// The live environment.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Live {
     /// Its id.
     pub environment_id: String,
@@ -132,8 +154,30 @@ pub struct Candidate {
     pub cname: String,
     /// The version that it runs.
     pub version_label: String,
-    /// Whether it is live from its creation on: the first environment.
-    pub first: bool,
+    /// What it is to the live CNAME.
+    pub standing: Standing,
+}
+
+/// What an environment with the new image is to the live CNAME.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Not live yet.
+    Apart,
+    /// Live from its creation on: the first environment.
+    First,
+    /// Live by the swap of an earlier run that did not reach its end.
+    Swapped,
+    /// Live since before this run, which has nothing to deploy.
+    Before,
+}
+
+/// A deployment up to its verdict.
+#[derive(Clone, Debug)]
+pub struct Deployed {
+    /// What was there when it began.
+    pub survey: Survey,
+    /// The environment that has the image.
+    pub candidate: Candidate,
 }
 
 /// What a swap came to.
@@ -153,8 +197,20 @@ impl Beanstalk {
         let region = sdk.region().map(ToString::to_string).unwrap_or_default();
         let (api, pace) = (Api::new(sdk, path_style), Pace::of(&region));
         let watcher = Watcher::start(api.clone(), pace);
-        let (swapped, sent_swap, asked_for) = (Cell::new(None), RefCell::default(), RefCell::default());
-        Self { api, plan, context, region, pace, watcher, swapped, sent_swap, asked_for }
+        Self {
+            api,
+            plan,
+            context,
+            region,
+            pace,
+            watcher,
+            swapped: Cell::default(),
+            sent_swap: RefCell::default(),
+            asked_for: RefCell::default(),
+            book: OnceCell::new(),
+            adopted: RefCell::default(),
+            accepted: Cell::default(),
+        }
     }
 
     /// What was asked for at this site.
@@ -162,44 +218,82 @@ impl Beanstalk {
         &self.plan
     }
 
-    /// Brings the image up in an environment of its own: bundle, application version, environment, verdict.
+    /// Brings the image up in an environment of its own: bundle, application version, environment, verdict. The site is
+    /// this run's from the begin on, and what an earlier run of the same deployment made is taken over.
     ///
     /// # Errors
     /// Why it did not come up, with the last lines of its logs. What was made stands on the undo stack.
-    pub async fn deploy(&self, cx: &StageCx, survey: &Survey, image: &ImageToDeploy) -> Result<Candidate, Fault> {
+    pub async fn deploy(&self, cx: &StageCx, surveyed: &Survey, image: &ImageToDeploy) -> Result<Deployed, Fault> {
         let bundle = bundle::of_image(&image.image, image.port)?;
-        self.still_as_surveyed(cx, survey).await?;
+        let (survey, made) = match self.begin(cx, surveyed, image).await? {
+            Start::Standing(survey, environment) => {
+                let candidate = self.candidate(cx, *environment, Standing::Before);
+                return Ok(Deployed { survey, candidate });
+            }
+            Start::Resumed(survey, environment) => {
+                self.make_version(cx, image, &bundle).await?;
+                let (name, environment_id) = (environment.name.clone(), environment.id.clone());
+                (survey, environment::Request { name, environment_id, request_id: None })
+            }
+            Start::New(survey) => {
+                let made = self.make(cx, &survey, image, &bundle).await?;
+                (survey, made)
+            }
+        };
+        let candidate = self.verdict_on(cx, &survey, &made).await?;
+        Ok(Deployed { survey, candidate })
+    }
+
+    /// Makes what the deployment needs, and asks for its environment.
+    async fn make(
+        &self,
+        cx: &StageCx,
+        survey: &Survey,
+        image: &ImageToDeploy,
+        bundle: &bundle::Bundle,
+    ) -> Result<environment::Request, Fault> {
         if !survey.application_exists {
             self.make_application(cx).await?;
         }
-        self.make_version(cx, image, &bundle).await?;
+        self.make_version(cx, image, bundle).await?;
         let template = match &survey.live {
             Some(live) => Some(self.make_template(cx, live).await?),
             None => None,
         };
         let made = self.make_environment(cx, survey, template.as_deref()).await;
         if let Some(template) = template {
-            self.drop_template(cx, template).await;
+            self.drop_template(cx, template).await?;
         }
-        let made = made?;
+        made
+    }
+
+    /// Waits for the verdict on the environment that was asked for.
+    async fn verdict_on(&self, cx: &StageCx, survey: &Survey, made: &environment::Request) -> Result<Candidate, Fault> {
         let operation = made.operation(&self.plan.version_label);
         let limit = self.plan.deploy_timeout;
         let concluded = wait::conclude(&self.watcher, Some(cx), &operation, &self.demand(), limit).await;
         let fault = match concluded.map(|concluded| (concluded.proof, concluded.environment)) {
             Ok((proof, Some(environment))) => {
                 self.say_proof(cx, proof, &environment.name);
-                let first = survey.live.is_none();
-                let role = if first { Role::Live } else { Role::Candidate };
-                let (name, id) = (environment.name, environment.id);
-                let url = (self.context.url_of)(&environment.cname);
-                cx.fact(Fact::Environment { role, name: name.clone(), id: id.clone(), url });
-                let version_label = self.plan.version_label.clone();
-                return Ok(Candidate { environment_id: id, name, cname: environment.cname, version_label, first });
+                let standing = match survey.live {
+                    None => Standing::First,
+                    Some(_) if environment.cname == survey.live_cname => Standing::Swapped,
+                    Some(_) => Standing::Apart,
+                };
+                return Ok(self.candidate(cx, environment, standing));
             }
             Ok((_, None)) => Fault::new(format!("environment {} is gone", made.name)),
             Err(fault) => fault,
         };
-        Err(hints::with_hints(logs::with_logs(&self.api, cx, &made, &self.pace, fault).await))
+        Err(hints::with_hints(logs::with_logs(&self.api, cx, made, &self.pace, fault).await))
+    }
+
+    fn candidate(&self, cx: &StageCx, environment: platform::Environment, standing: Standing) -> Candidate {
+        let role = if standing == Standing::Apart { Role::Candidate } else { Role::Live };
+        let (name, id, cname) = (environment.name, environment.id, environment.cname);
+        cx.fact(Fact::Environment { role, name: name.clone(), id: id.clone(), url: (self.context.url_of)(&cname) });
+        let version_label = self.plan.version_label.clone();
+        Candidate { environment_id: id, name, cname, version_label, standing }
     }
 
     /// What stays of a run that failed because `keep_failed` asks for it, whichever stage it failed in. To be asked of
@@ -213,6 +307,10 @@ impl Beanstalk {
     /// # Errors
     /// Why it could not be done; nothing else is tried then.
     pub async fn perform(&self, undo: &Undo) -> Result<(), Fault> {
+        // What it would undo is another run's by now.
+        if self.is_lost() {
+            return Ok(());
+        }
         undo::perform(self, undo).await
     }
 

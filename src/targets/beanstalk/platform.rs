@@ -41,6 +41,11 @@ impl Status {
         }
     }
 
+    /// Whether it is doing something that will end.
+    pub fn is_busy(self) -> bool {
+        self != Self::Ready && !self.is_ending()
+    }
+
     /// Whether it is going or gone: such an environment holds no CNAME that counts.
     pub fn is_ending(self) -> bool {
         matches!(self, Self::Terminating | Self::Terminated)

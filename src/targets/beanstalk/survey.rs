@@ -1,13 +1,40 @@
 //! The questions that are asked before anything is changed.
 
+use std::time::Duration;
+
+use tokio::time::Instant;
+
 use super::call::{again, refused, while_doing};
 use super::environment::NAMES;
 use super::platform::{Environment, Status};
 use super::{Beanstalk, Live, Survey, live, names};
-use crate::engine::StageCx;
 use crate::engine::event::Fact;
+use crate::engine::retry::pause;
+use crate::engine::{StageCx, in_words};
 use crate::fault::Fault;
-use crate::inputs::BeanstalkPlan;
+use crate::inputs::{BeanstalkPlan, OnBusy};
+
+/// Who asks, and when.
+struct Surveyor<'a> {
+    cx: &'a StageCx,
+    /// How long a busy live environment is waited for; absent in the check stage, which only looks.
+    patience: Option<Duration>,
+}
+
+impl Surveyor<'_> {
+    /// Says something, unless the check stage said it.
+    fn note(&self, text: impl Into<String>) {
+        if self.patience.is_none() {
+            self.cx.note(text);
+        }
+    }
+
+    fn warn(&self, text: impl Into<String>) {
+        if self.patience.is_none() {
+            self.cx.warn(text);
+        }
+    }
+}
 
 impl Beanstalk {
     /// Finds out what is there and whether a deployment can begin. Changes nothing.
@@ -15,37 +42,47 @@ impl Beanstalk {
     /// # Errors
     /// The first reason why it cannot.
     pub async fn survey(&self, cx: &StageCx) -> Result<Survey, Fault> {
+        self.survey_by(&Surveyor { cx, patience: None }).await
+    }
+
+    /// The same for a run that has the site to itself by now: it waits that long for a live environment that is busy, and
+    /// does not say again what the check stage said.
+    pub(super) async fn survey_within(&self, cx: &StageCx, patience: Duration) -> Result<Survey, Fault> {
+        self.survey_by(&Surveyor { cx, patience: Some(patience) }).await
+    }
+
+    async fn survey_by(&self, by: &Surveyor<'_>) -> Result<Survey, Fault> {
         let plan = &self.plan;
         names::legal_label(&plan.version_label).map_err(Fault::new)?;
         if self.region.is_empty() {
             return Err(Fault::new("no AWS region is known").hint("set aws_region, or AWS_REGION"));
         }
-        let environments = again(Some(cx), "DescribeEnvironments", async || self.api.environments(None, &[]).await);
+        let environments = again(Some(by.cx), "DescribeEnvironments", async || self.api.environments(None, &[]).await);
         let environments = environments.await.map_err(|fault| {
             while_doing(format!("could not ask Elastic Beanstalk in region {}", self.region), fault)
         })?;
-        let application_exists = self.survey_application(cx).await?;
+        let application_exists = self.survey_application(by).await?;
         let found = live::find(&environments, &plan.application, &plan.live, &self.region)?;
         if application_exists {
-            self.survey_version(cx).await?;
+            self.survey_version(by).await?;
         }
         let survey = match found {
-            Some(live) => self.survey_live(cx, &environments, live).await?,
-            None if plan.create => self.survey_first(cx, &environments, application_exists).await?,
+            Some(live) => self.survey_live(by, &environments, live).await?,
+            None if plan.create => self.survey_first(by, &environments, application_exists).await?,
             None => return Err(live::missing(&environments, &plan.application, &plan.live)),
         };
-        self.survey_quotas(cx, &environments).await?;
+        self.survey_quotas(by, &environments).await?;
         Ok(survey)
     }
 
-    async fn survey_application(&self, cx: &StageCx) -> Result<bool, Fault> {
+    async fn survey_application(&self, by: &Surveyor<'_>) -> Result<bool, Fault> {
         let name = &self.plan.application;
-        let known = again(Some(cx), "DescribeApplications", async || self.api.applications().await).await?;
+        let known = again(Some(by.cx), "DescribeApplications", async || self.api.applications().await).await?;
         if known.contains(name) {
             return Ok(true);
         }
         if self.plan.create {
-            cx.note(format!("application {name} is not there and will be made"));
+            by.note(format!("application {name} is not there and will be made"));
             return Ok(false);
         }
         let fault = Fault::new(format!("there is no application {name} in region {}", self.region));
@@ -57,38 +94,39 @@ impl Beanstalk {
     }
 
     /// Whether the label is taken is not the end: the same image may have it. That is compared once the image is known.
-    async fn survey_version(&self, cx: &StageCx) -> Result<(), Fault> {
+    async fn survey_version(&self, by: &Surveyor<'_>) -> Result<(), Fault> {
         let (application, label) = (&self.plan.application, &self.plan.version_label);
         let ask = async || self.api.version(application, label).await;
-        if let Some(version) = again(Some(cx), "DescribeApplicationVersions", ask).await? {
+        if let Some(version) = again(Some(by.cx), "DescribeApplicationVersions", ask).await? {
             let (bucket, key) = (version.bucket, version.key);
-            cx.note(format!("version {label} is there already (s3://{bucket}/{key}); it must name the same image"));
+            by.note(format!("version {label} is there already (s3://{bucket}/{key}); it must name the same image"));
         }
         Ok(())
     }
 
     async fn survey_live(
         &self,
-        cx: &StageCx,
+        by: &Surveyor<'_>,
         environments: &[Environment],
         live: &Environment,
     ) -> Result<Survey, Fault> {
-        // Asked for in any case: without the right to read events no deployment could be judged.
-        let events = again(Some(cx), "DescribeEvents", async || self.api.newest_events(&live.id).await).await?;
-        live::check(live, events.first())?;
+        if self.has_waited_for(by, live).await? {
+            // The name may have moved meanwhile.
+            return Box::pin(self.survey_by(by)).await;
+        }
         let ask = async || self.api.settings(&live.application, &live.name).await;
-        let settings = again(Some(cx), "DescribeConfigurationSettings", ask).await?;
+        let settings = again(Some(by.cx), "DescribeConfigurationSettings", ask).await?;
         live::refuse_database(&live.name, &settings)?;
         if !live.is_enhanced() {
-            cx.note(format!("{} has basic health: its instances cannot be asked one by one", live.name));
+            by.note(format!("{} has basic health: its instances cannot be asked one by one", live.name));
         }
         if let Some(warning) = without_effect(&live.name, &self.plan) {
-            cx.warn(warning);
+            by.warn(warning);
         }
         let stem = names::candidate_stem(&live.name);
-        let (candidate_name, attempt) = self.free_name(cx, environments, &stem, true).await?;
+        let (candidate_name, attempt) = self.free_name(by, environments, &stem, true).await?;
         let (name, version) = (live.name.clone(), live.version_label.clone());
-        cx.fact(Fact::Previous { name: name.clone(), version: version.clone() });
+        by.cx.fact(Fact::Previous { name: name.clone(), version: version.clone() });
         let live_cname = live.cname.clone();
         Ok(Survey {
             region: self.region.clone(),
@@ -107,9 +145,45 @@ impl Beanstalk {
         })
     }
 
+    /// Sees to it that live can be followed by a candidate, and says whether that took a wait.
+    async fn has_waited_for(&self, by: &Surveyor<'_>, live: &Environment) -> Result<bool, Fault> {
+        let began = Instant::now();
+        let mut live = live.clone();
+        let mut waited = false;
+        loop {
+            // Asked for in any case: without the right to read events no deployment could be judged.
+            let ask = async || self.api.newest_events(&live.id).await;
+            let events = again(Some(by.cx), "DescribeEvents", ask).await?;
+            let busy = match live::check(&live, events.first()) {
+                Err(fault) if live.status.is_busy() => fault,
+                checked => return checked.map(|()| waited),
+            };
+            match by.patience {
+                None if self.plan.on_busy == OnBusy::Wait => {
+                    by.note(format!("{}; the deployment will wait for it", busy.what()));
+                    return Ok(false);
+                }
+                Some(patience) if began.elapsed() < patience => {
+                    if !waited {
+                        by.cx.note(format!("{}; waiting at most {}", busy.what(), in_words(patience)));
+                        waited = true;
+                    }
+                }
+                _ => {
+                    return Err(
+                        busy.hint("set on_busy to wait, or raise deploy_timeout, which is how long a run waits")
+                    );
+                }
+            }
+            pause(self.pace.interval(began.elapsed())).await;
+            let ask = self.look(Some(by.cx), &live.id).await?;
+            live = ask.ok_or_else(|| Fault::new(format!("environment {} is gone", live.name)))?;
+        }
+    }
+
     async fn survey_first(
         &self,
-        cx: &StageCx,
+        by: &Surveyor<'_>,
         environments: &[Environment],
         application_exists: bool,
     ) -> Result<Survey, Fault> {
@@ -117,7 +191,7 @@ impl Beanstalk {
         let live_prefix = names::prefix_of(&tidy, &self.region).to_owned();
         names::legal_prefix(&live_prefix).map_err(Fault::new)?;
         let ask = async || self.api.dns(&live_prefix).await;
-        let (free, live_cname) = again(Some(cx), "CheckDNSAvailability", ask).await?;
+        let (free, live_cname) = again(Some(by.cx), "CheckDNSAvailability", ask).await?;
         if !free {
             return Err(Fault::new(format!("{live_cname} belongs to somebody else"))
                 .cause("no environment that these credentials may see in this region answers to it")
@@ -130,10 +204,10 @@ impl Beanstalk {
                 .cause("without one no instance can be launched, nor pull from ECR")
                 .hint("set instance_profile, usually to aws-elasticbeanstalk-ec2-role, which the console makes"));
         }
-        let solution_stack = Some(self.platform(cx).await?);
+        let solution_stack = Some(self.platform(by).await?);
         let stem = names::candidate_stem(&live_prefix);
-        let (candidate_name, attempt) = self.free_name(cx, environments, &stem, false).await?;
-        cx.note(format!("nothing answers to {live_cname} yet: {candidate_name} will be made and be live at once"));
+        let (candidate_name, attempt) = self.free_name(by, environments, &stem, false).await?;
+        by.note(format!("nothing answers to {live_cname} yet: {candidate_name} will be made and be live at once"));
         Ok(Survey {
             region: self.region.clone(),
             application_exists,
@@ -146,15 +220,15 @@ impl Beanstalk {
         })
     }
 
-    async fn platform(&self, cx: &StageCx) -> Result<String, Fault> {
+    async fn platform(&self, by: &Surveyor<'_>) -> Result<String, Fault> {
         let ask = async || self.api.solution_stacks().await;
-        let stacks = again(Some(cx), "ListAvailableSolutionStacks", ask).await?;
+        let stacks = again(Some(by.cx), "ListAvailableSolutionStacks", ask).await?;
         let wanted = match &self.plan.solution_stack {
             Some(wanted) => stacks.iter().find(|stack| *stack == wanted),
             None => names::newest_docker(&stacks),
         };
         if let Some(stack) = wanted {
-            cx.note(format!("platform: {stack}"));
+            by.note(format!("platform: {stack}"));
             return Ok(stack.clone());
         }
         let docker: Vec<&str> = stacks.iter().map(String::as_str).filter(|s| s.ends_with("running Docker")).collect();
@@ -167,7 +241,7 @@ impl Beanstalk {
     /// The first of the candidate's possible names that nobody has, whose CNAME is free too if it is to have it.
     async fn free_name(
         &self,
-        cx: &StageCx,
+        by: &Surveyor<'_>,
         environments: &[Environment],
         stem: &str,
         with_cname: bool,
@@ -177,7 +251,7 @@ impl Beanstalk {
             if environments.iter().any(|e| e.name == name && e.status != Status::Terminated) {
                 continue;
             }
-            if !with_cname || again(Some(cx), "CheckDNSAvailability", async || self.api.dns(&name).await).await?.0 {
+            if !with_cname || again(Some(by.cx), "CheckDNSAvailability", async || self.api.dns(&name).await).await?.0 {
                 return Ok((name, attempt));
             }
         }
@@ -187,12 +261,12 @@ impl Beanstalk {
     }
 
     /// Quotas are a courtesy: who may not ask for them is told so, and the platform refuses in its own time.
-    async fn survey_quotas(&self, cx: &StageCx, environments: &[Environment]) -> Result<(), Fault> {
+    async fn survey_quotas(&self, by: &Surveyor<'_>, environments: &[Environment]) -> Result<(), Fault> {
         let answer = self.api.beanstalk.describe_account_attributes().send().await;
         let quotas = match answer.map_err(|e| refused("DescribeAccountAttributes", e)) {
             Ok(answer) => answer.resource_quotas,
             Err(error) => {
-                cx.note(format!("quotas were not checked: {}", error.into_fault()));
+                by.note(format!("quotas were not checked: {}", error.into_fault()));
                 return Ok(());
             }
         };
@@ -216,17 +290,6 @@ impl Beanstalk {
             .hint("delete versions that no environment runs, or have the quota raised"));
         }
         Ok(())
-    }
-
-    /// Asks again just before something is changed: building and testing took time.
-    pub(super) async fn still_as_surveyed(&self, cx: &StageCx, survey: &Survey) -> Result<(), Fault> {
-        let Some(live) = &survey.live else { return Ok(()) };
-        match self.look(Some(cx), &live.environment_id).await? {
-            Some(now) if now.cname == survey.live_cname && !now.status.is_ending() => live::check(&now, None),
-            _ => Err(Fault::new(format!("{} does not hold {} any more", live.name, survey.live_cname))
-                .cause("somebody else has swapped or terminated it since this run began")
-                .hint("run again, so that the candidate is made from the environment that is live now")),
-        }
     }
 }
 

@@ -31,7 +31,13 @@ impl Beanstalk {
         let Some(live) = &survey.live else {
             return Ok(Promoted { live_cname: survey.live_cname.clone(), endpoint: String::new(), previous: None });
         };
+        self.sent_swap_was_awaited().await?;
         let ours = self.ready(cx, &candidate.environment_id, &candidate.name).await?;
+        let cname = &survey.live_cname;
+        if ours.cname == *cname {
+            cx.note(format!("{} holds {cname} already", candidate.name));
+            return Ok(self.promoted(cx, survey, candidate, live, ours));
+        }
         let theirs = self.ready(cx, &live.environment_id, &live.name).await?;
         if theirs.cname != survey.live_cname {
             return Err(Fault::new(format!("{} does not hold {} any more", live.name, survey.live_cname))
@@ -42,15 +48,25 @@ impl Beanstalk {
             let what = format!("{} runs version {} by now", candidate.name, ours.version_label);
             return Err(Fault::new(what).cause(format!("this run tested version {}", candidate.version_label)));
         }
-        cx.undo(self.swap_back(survey, candidate, live));
-        let cname = &survey.live_cname;
+        self.register(cx, &self.swap_back(survey, candidate, live)).await?;
         self.swap(Some(cx), (&candidate.environment_id, &candidate.name), &live.environment_id, cname).await?;
+        Ok(self.promoted(cx, survey, candidate, live, ours))
+    }
+
+    fn promoted(
+        &self,
+        cx: &StageCx,
+        survey: &Survey,
+        candidate: &Candidate,
+        live: &Live,
+        ours: Environment,
+    ) -> Promoted {
         self.swapped.set(Some(Instant::now()));
         let previous = Live { cname: candidate.cname.clone(), ..live.clone() };
-        let url = (self.context.url_of)(cname);
+        let url = (self.context.url_of)(&survey.live_cname);
         let (name, id) = (candidate.name.clone(), candidate.environment_id.clone());
         cx.fact(Fact::Environment { role: Role::Live, name, id, url });
-        Ok(Promoted { live_cname: cname.clone(), endpoint: ours.endpoint, previous: Some(previous) })
+        Promoted { live_cname: survey.live_cname.clone(), endpoint: ours.endpoint, previous: Some(previous) }
     }
 
     /// Makes `to` hold `cname`, which `from` holds; nothing if it does already. Waits until the API shows it.
@@ -70,6 +86,11 @@ impl Beanstalk {
             request_id: None,
             anchor: Anchor::after(&before),
         };
+        // A later run must know of it: a swap may begin although nobody waits for it any more.
+        let written = self.write(|work| work.site.swap = Some(operation.clone())).await;
+        if told.is_some() {
+            written?;
+        }
         let sent = looked_up(told, "SwapEnvironmentCNAMEs", async |attempt| {
             // Never blind: an answer that was lost may have been a yes.
             if attempt > 1 && self.has_begun(to, cname, operation.anchor.as_ref()).await? {

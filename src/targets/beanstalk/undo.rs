@@ -63,7 +63,7 @@ pub async fn keeps(site: &Beanstalk, undo: &Undo) -> Option<Fact> {
 
 /// The environment of that name, if this run made it: the name was on the stack before it was asked for, so it may
 /// belong to another run. One that was asked for may show late, so that a no is believed only when it lasts.
-async fn of_this_run(site: &Beanstalk, name: &str) -> Result<Option<Environment>, Fault> {
+pub(super) async fn of_this_run(site: &Beanstalk, name: &str) -> Result<Option<Environment>, Fault> {
     let began = Instant::now();
     let standing = |e: &Environment| e.name == name && e.status != Status::Terminated;
     loop {

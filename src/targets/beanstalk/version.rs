@@ -5,7 +5,7 @@ use aws_sdk_s3::primitives::ByteStream;
 
 use super::api::Version;
 use super::bundle::Bundle;
-use super::call::{again, looked_up, refused, while_doing};
+use super::call::{Told, again, looked_up, refused, while_doing};
 use super::names::cut;
 use super::{Beanstalk, ImageToDeploy};
 use crate::engine::StageCx;
@@ -23,7 +23,7 @@ impl Beanstalk {
     pub(super) async fn make_application(&self, cx: &StageCx) -> Result<(), Fault> {
         let name = &self.plan.application;
         let undo = self.application_undo();
-        cx.undo(undo.clone());
+        self.register(cx, &undo).await?;
         let made = looked_up(Some(cx), "CreateApplication", async |_| {
             if self.api.applications().await?.contains(name) {
                 return Ok(false);
@@ -38,7 +38,7 @@ impl Beanstalk {
         });
         match made.await.map_err(|fault| while_doing(format!("could not make application {name}"), fault))? {
             true => cx.note(format!("application {name} was made")),
-            false => cx.settle(&undo),
+            false => self.unregister(cx, &undo).await?,
         }
         Ok(())
     }
@@ -62,7 +62,7 @@ impl Beanstalk {
         let bucket = match (&known, &self.plan.bucket) {
             (Some(version), _) => version.bucket.clone(),
             (None, Some(bucket)) => bucket.clone(),
-            (None, None) => self.storage_location(cx).await.map_err(|fault| while_doing(what(), fault))?,
+            (None, None) => self.storage_location(Some(cx)).await.map_err(|fault| while_doing(what(), fault))?,
         };
         // Also for a version that is there: scaling out needs its bundle, and the same bytes change nothing.
         self.upload(cx, &bucket, &key, bundle).await.map_err(|fault| while_doing(what(), fault))?;
@@ -74,8 +74,9 @@ impl Beanstalk {
         Ok(())
     }
 
-    async fn storage_location(&self, cx: &StageCx) -> Result<String, Fault> {
-        let bucket = again(Some(cx), "CreateStorageLocation", async || {
+    /// Elastic Beanstalk's own bucket, which is made if it is not there: every account has one, so there is no undo.
+    pub(super) async fn storage_location(&self, told: Told<'_>) -> Result<String, Fault> {
+        let bucket = again(told, "CreateStorageLocation", async || {
             let answer = self.api.beanstalk.create_storage_location().send().await;
             Ok(answer.map_err(|e| refused("CreateStorageLocation", e))?.s3_bucket().unwrap_or_default().to_owned())
         });
@@ -147,7 +148,7 @@ fn object_key(application: &str, label: &str, bundle: &Digest) -> String {
 
 /// The account that must own Elastic Beanstalk's own bucket, which is part of its name. Such names can be taken by
 /// strangers before their time. The embedded cloud's bucket has no owner to tell.
-fn owner<'a>(bucket: &'a str, region: &str) -> Option<&'a str> {
+pub(super) fn owner<'a>(bucket: &'a str, region: &str) -> Option<&'a str> {
     let account = bucket.strip_prefix("elasticbeanstalk-")?.strip_prefix(region)?.strip_prefix('-')?;
     (region != "local" && account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit())).then_some(account)
 }

@@ -9,6 +9,7 @@ use super::api::Api;
 use super::call::ApiError;
 use super::events::Reader;
 use super::platform::{Environment, Instance, PlatformEvent, Status};
+use crate::engine::journal::book::Lease;
 use crate::engine::retry::pause;
 
 /// How fast things are asked for, and how long they take to show. The embedded cloud is faster than Amazon's.
@@ -22,6 +23,8 @@ pub struct Pace {
     pub late_events: Duration,
     /// How long resolvers keep the old address after a swap.
     pub dns_ttl: Duration,
+    /// How long a run that is not heard of keeps a site.
+    pub lease: Lease,
 }
 
 impl Pace {
@@ -29,8 +32,14 @@ impl Pace {
     pub fn of(region: &str) -> Self {
         let (ms, s) = (Duration::from_millis, Duration::from_secs);
         match region {
-            "local" => Self { first: ms(200), longest: ms(200), late_events: ms(500), dns_ttl: ms(0) },
-            _ => Self { first: s(2), longest: s(12), late_events: s(10), dns_ttl: s(60) },
+            "local" => {
+                let lease = Lease { length: s(10), renewal: s(2), look: ms(300), patience: s(10) };
+                Self { first: ms(200), longest: ms(200), late_events: ms(500), dns_ttl: ms(0), lease }
+            }
+            _ => {
+                let lease = Lease { length: s(60), renewal: s(15), look: s(5), patience: s(60) };
+                Self { first: s(2), longest: s(12), late_events: s(10), dns_ttl: s(60), lease }
+            }
         }
     }
 

@@ -67,7 +67,11 @@ fn site(sdk: &SdkConfig) -> Beanstalk {
         run_key: "key".into(),
         revision: "1f0c2aa".into(),
         run_url: None,
-        expires: 0,
+        job: None,
+        about: "shop at 1f0c2aa".into(),
+        lifetime: Duration::ZERO,
+        clock: Clock::new(),
+        journals: None,
         url_of: Rc::new(|cname| format!("http://{cname}/")),
     };
     Beanstalk::new(sdk, true, live::tests::plan(), context)

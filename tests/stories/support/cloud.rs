@@ -16,6 +16,14 @@ impl World {
         found.unwrap_or_else(|| panic!("no {name} in:\n{}", status.output)).to_owned()
     }
 
+    /// Whether another process serves the local cloud.
+    pub fn is_served(&self) -> bool {
+        // One that only serves itself left the file too.
+        let file = find(&self.path("state"), "serving.json");
+        file.and_then(|file| std::fs::read_to_string(file).ok())
+            .is_some_and(|text| text.contains("\"for_others\":true"))
+    }
+
     /// What live answers to a path, through the router's port on this machine.
     pub fn live(&self, path: &str) -> Option<String> {
         let router = self.local("ROUTER");

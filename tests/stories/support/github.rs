@@ -20,6 +20,12 @@ pub fn conclusions(github: &GithubWorld, sha: &str) -> BTreeMap<String, String> 
     check_runs(github, sha).into_iter().map(|(name, run)| (name, run.conclusion.unwrap_or_else(open))).collect()
 }
 
+/// Names of check runs on a commit that nobody completed, also those that later ones of the same name hide.
+pub fn open_check_runs(github: &GithubWorld, sha: &str) -> Vec<String> {
+    let all = github.github.state().check_runs.into_iter();
+    all.filter(|run| run.head_sha == sha && run.conclusion.is_none()).map(|run| run.name).collect()
+}
+
 /// Fails the story if anything was sent that GitHub's published description does not allow; where a copy of it lies
 /// beside the project.
 #[track_caller]

@@ -8,7 +8,7 @@ mod reference_registry;
 mod world;
 
 pub use app::App;
-pub use github::{check_runs, conclusions};
+pub use github::{check_runs, conclusions, open_check_runs};
 pub use process::{Run, Running};
 pub use reference_registry::ReferenceRegistry;
 pub use world::{World, docker};

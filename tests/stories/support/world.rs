@@ -94,7 +94,8 @@ impl World {
         self.begin_with(revision, more, &[])
     }
 
-    fn begin_with(&self, revision: &str, more: &[(&str, &str)], environment: &[(&str, &str)]) -> Running {
+    /// The same with further variables of the environment.
+    pub fn begin_with(&self, revision: &str, more: &[(&str, &str)], environment: &[(&str, &str)]) -> Running {
         let context = self.path("app");
         let usual = [
             ("cloud", "local"),

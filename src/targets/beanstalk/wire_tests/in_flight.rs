@@ -135,7 +135,7 @@ async fn another_sites_live_environment_of_the_same_stem_is_not_cleaned_up() {
         name: "shop-0b0b0b0b".into(),
         cname: "shop-0b0b0b0b.local.elasticbeanstalk.com".into(),
         version_label: "2".into(),
-        first: false,
+        standing: Standing::Apart,
     };
     let survey = survey("shop-0b0b0b0b");
     assert_eq!(staged(async |cx| site.clean_up(cx, &survey, &candidate).await).await.0, Ok(()));

@@ -1,0 +1,251 @@
+//! What a run tells the journal of its site, and what it finds there: it owns the site while it changes it.
+
+mod object;
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::operation::Operation;
+use super::version::owner;
+use super::{Beanstalk, Candidate, ImageToDeploy, Live, Survey};
+use crate::engine::journal::book::{Book, Refused, Waiting};
+use crate::engine::journal::desk::Store;
+use crate::engine::journal::{Claim, Good, Journal, Previous, Work};
+use crate::engine::undo::Undo;
+use crate::engine::{StageCx, in_words};
+use crate::fault::Fault;
+use crate::image::Digest;
+use crate::inputs::OnBusy;
+use object::JournalObject;
+
+/// Where the journal of an application's live CNAME is, when it is not in S3.
+pub type Journals = Rc<dyn Fn(&str, &str) -> Arc<dyn Store>>;
+
+/// How far a deployment is: what a later run needs to go on with it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// What was there when it began.
+    pub survey: Survey,
+    /// The digest of the image that it deploys.
+    pub digest: Digest,
+    /// The name of the environment that was asked for.
+    pub asked: Option<String>,
+    /// Whether the candidate has passed its tests.
+    pub accepted: bool,
+    /// The swap that was sent.
+    pub swap: Option<Operation>,
+}
+
+/// What this site's journal looks like.
+pub(super) type SiteJournal = Journal<Progress>;
+
+impl Beanstalk {
+    /// Waits for the run's turn at the site and owns it from then on. `None` when it may not use the journal, which is
+    /// said once: then it goes on without.
+    ///
+    /// # Errors
+    /// The site is another run's, or the journal is broken.
+    pub(super) async fn own(&self, cx: &StageCx, live_cname: &str) -> Result<Option<SiteJournal>, Fault> {
+        let store = match &self.context.journals {
+            Some(journals) => journals(&self.plan.application, live_cname),
+            None => self.in_s3(cx, live_cname).await?,
+        };
+        let limit = match self.plan.on_busy {
+            OnBusy::Wait => self.plan.deploy_timeout,
+            OnBusy::Fail => std::time::Duration::ZERO,
+        };
+        let book = Book::new(store, self.me(), self.pace.lease);
+        let told = |waiting: Waiting<'_>| {
+            let before = match waiting.before {
+                1 => String::new(),
+                more => format!(", and {} more before this one", more - 1),
+            };
+            cx.note(format!(
+                "waiting at most {} for {}, which has {live_cname}{before}",
+                in_words(limit),
+                waiting.owner
+            ));
+        };
+        let claimed = book.claim(limit, told).await;
+        match claimed {
+            Ok(journal) => {
+                let _ = self.book.set(book);
+                Ok(Some(journal))
+            }
+            Err(Refused::Denied(fault)) => {
+                cx.warn(format!(
+                    "this run may not write the journal {}, and goes on without: two runs at once may disturb each \
+                     other, and nobody cleans up after a run that is killed ({fault})",
+                    book.place()
+                ));
+                Ok(None)
+            }
+            Err(Refused::Busy(owner)) => Err(busy(live_cname, &owner, limit)),
+            Err(Refused::Broken(fault)) => Err(fault),
+        }
+    }
+
+    async fn in_s3(&self, cx: &StageCx, live_cname: &str) -> Result<Arc<dyn Store>, Fault> {
+        let bucket = match &self.plan.bucket {
+            Some(bucket) => bucket.clone(),
+            None => self.storage_location(Some(cx)).await?,
+        };
+        Ok(Arc::new(JournalObject {
+            api: self.api.clone(),
+            owner: owner(&bucket, &self.region).map(str::to_owned),
+            bucket,
+            key: JournalObject::key(&self.plan.application, live_cname),
+            clock: self.context.clock.clone(),
+        }))
+    }
+
+    fn me(&self) -> Claim {
+        Claim {
+            ticket: 0,
+            run: self.context.run_id.clone(),
+            job: self.context.job.clone(),
+            url: self.context.run_url.clone(),
+            about: self.context.about.clone(),
+            expires: 0,
+        }
+    }
+
+    /// Begins the run's work in the journal.
+    pub(super) async fn begin_work(&self, survey: &Survey, digest: &Digest) -> Result<(), Fault> {
+        let Some(book) = self.book.get() else { return Ok(()) };
+        let site =
+            Progress { survey: survey.clone(), digest: digest.clone(), asked: None, accepted: false, swap: None };
+        book.change(|journal| {
+            journal.work = Some(Work {
+                runs: vec![self.context.run_id.clone()],
+                key: self.context.run_key.clone(),
+                url: self.context.run_url.clone(),
+                undo: Vec::new(),
+                site: site.clone(),
+            });
+        })
+        .await
+    }
+
+    /// Goes on with what an earlier run began: it is this run's from now on.
+    pub(super) async fn go_on_with(&self, work: &Work<Progress>) -> Result<(), Fault> {
+        self.adopted.borrow_mut().extend(work.runs.iter().cloned());
+        let run = &self.context.run_id;
+        self.write(|work| {
+            if !work.runs.contains(run) {
+                work.runs.push(run.clone());
+            }
+            work.url.clone_from(&self.context.run_url);
+        })
+        .await
+    }
+
+    /// Writes down how far the run is. Without a journal nothing happens.
+    ///
+    /// # Errors
+    /// The journal cannot be written, or the site is another run's by now: nothing of it may be changed any more.
+    pub(super) async fn write(&self, mut change: impl FnMut(&mut Work<Progress>)) -> Result<(), Fault> {
+        let Some(book) = self.book.get() else { return Ok(()) };
+        book.change(|journal| journal.work.iter_mut().for_each(&mut change)).await
+    }
+
+    /// Registers an undo, with the engine and in the journal, before what it undoes is asked for.
+    ///
+    /// # Errors
+    /// As for [`Beanstalk::write`]: then the thing must not be asked for.
+    pub(super) async fn register(&self, cx: &StageCx, undo: &Undo) -> Result<(), Fault> {
+        cx.undo(undo.clone());
+        self.write(|work| {
+            if !work.undo.contains(undo) {
+                work.undo.push(undo.clone());
+            }
+        })
+        .await
+    }
+
+    /// Takes an undo off again: there is nothing to undo.
+    pub(super) async fn unregister(&self, cx: &StageCx, undo: &Undo) -> Result<(), Fault> {
+        cx.settle(undo);
+        self.write(|work| work.undo.retain(|known| known != undo)).await
+    }
+
+    /// Whether another run has this site by now, and with it all that this run made there.
+    pub(super) fn is_lost(&self) -> bool {
+        self.book.get().is_some_and(Book::is_lost)
+    }
+
+    /// What the journal says of the candidate's tests, for a run that goes on with an earlier one's work.
+    pub fn was_accepted(&self) -> bool {
+        self.accepted.get()
+    }
+
+    /// Remembers that the candidate has passed its tests. That is a comfort: a journal that cannot be written says so
+    /// with the next thing that must not be done without.
+    pub async fn accept(&self) {
+        let _ = self.write(|work| work.site.accepted = true).await;
+    }
+
+    /// Hands over what the run has made: from now on nobody undoes it, whatever becomes of this run.
+    ///
+    /// # Errors
+    /// The journal cannot be written; the deployment stands nevertheless.
+    pub async fn hand_over(&self, survey: &Survey, candidate: &Candidate, image: &ImageToDeploy) -> Result<(), Fault> {
+        let Some(book) = self.book.get() else { return Ok(()) };
+        let now = book.now();
+        let good = Good {
+            version_label: candidate.version_label.clone(),
+            image: image.image.to_string(),
+            digest: image.digest.to_string(),
+            environment_id: candidate.environment_id.clone(),
+            key: self.context.run_key.clone(),
+            run: self.context.run_id.clone(),
+            at: now,
+        };
+        let previous = survey.live.as_ref().filter(|live| live.environment_id != candidate.environment_id);
+        book.change(|journal| {
+            journal.work = None;
+            journal.remember(good.clone());
+            journal.previous = previous.map(|live| previous_of(live, now)).or(journal.previous.take());
+        })
+        .await
+    }
+
+    /// Ends the run's hold on the site. `left` is what it could not undo; the next run tries again.
+    ///
+    /// # Errors
+    /// The journal cannot be written. The run's claim expires then, and what it left is undone by the next.
+    pub async fn close(&self, left: &[Undo]) -> Result<(), Fault> {
+        let Some(book) = self.book.get().filter(|book| book.is_owned()) else { return Ok(()) };
+        book.release(|journal| {
+            let runs = journal.work.take().map_or_else(|| vec![self.context.run_id.clone()], |work| work.runs);
+            journal.leave_behind(left, &runs);
+        })
+        .await
+    }
+}
+
+fn previous_of(live: &Live, since: i64) -> Previous {
+    Previous {
+        environment_id: live.environment_id.clone(),
+        name: live.name.clone(),
+        version_label: live.version_label.clone(),
+        since,
+    }
+}
+
+fn busy(live_cname: &str, owner: &Claim, limit: std::time::Duration) -> Fault {
+    let fault = match limit.is_zero() {
+        true => Fault::new(format!("another run has {live_cname}: nothing was changed")),
+        false => Fault::timed_out(format!(
+            "another run still has {live_cname} after {}: nothing was changed",
+            in_words(limit)
+        )),
+    };
+    let fault = fault.cause(format!("it is {owner}"));
+    match limit.is_zero() {
+        true => fault.hint("run again when it has ended, or set on_busy to wait"),
+        false => fault.hint("run again when it has ended, or raise deploy_timeout, which is how long a run waits"),
+    }
+}
