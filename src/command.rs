@@ -12,6 +12,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use crate::docker::Docker;
 use crate::engine::cancel::Cancel;
 use crate::engine::event::End;
+use crate::engine::first_process;
 use crate::environment::{Environment, daemon, local_directory, variable};
 use crate::exit::Exit;
 use crate::fault::Fault;
@@ -25,6 +26,10 @@ const FOR_EVER: Duration = Duration::from_secs(u32::MAX as u64);
 /// Does what was typed.
 pub async fn main(arguments: Vec<OsString>, environment: Environment) -> Exit {
     trace(variable(&environment, "RUNNER_DEBUG").is_some());
+    if let Err(fault) = first_process::reap() {
+        // Nothing but a few entries in the container's process table depends on it.
+        complain(&fault);
+    }
     let words: Vec<String> = arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let done = match words.as_slice() {

@@ -46,7 +46,7 @@ impl Hands {
 
 /// Carries out undos with whatever clients there are by then.
 pub fn hands(hands: Rc<Hands>) -> Perform {
-    Rc::new(move |undo| {
+    Rc::new(move |undo, receipt| {
         let hands = hands.clone();
         Box::pin(async move {
             if undo.is_on_the_daemon() {
@@ -59,7 +59,7 @@ pub fn hands(hands: Rc<Hands>) -> Perform {
                 };
             }
             match hands.sites.get().and_then(|sites| sites.first()) {
-                Some((Site::Beanstalk(target), _)) => target.perform(&undo).await,
+                Some((Site::Beanstalk(target), _)) => target.perform(&undo, &receipt).await,
                 None => Err(Fault::new("there is no site to undo it on")),
             }
         })

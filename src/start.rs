@@ -84,7 +84,8 @@ async fn go(
     environment: &Environment,
 ) -> Exit {
     let (events, receiver) = engine::events();
-    let report = tokio::spawn(Report::new(&plan.report, &plan.name, &plan.ci, style).named(&plan.run_id).run(receiver));
+    let report = Report::new(&plan.report, &plan.name, &plan.ci, style).named(&plan.run_id, plan.timeout);
+    let report = tokio::spawn(report.run(receiver));
     let hands = Rc::new(Hands::default());
     let engine = Engine::new(events, cancel, run::hands(hands.clone()));
     let (daemon, labels) = (daemon(environment), stages::labels(plan));
@@ -117,7 +118,7 @@ async fn tell_ending(events: Events, ending: Ending) -> Exit {
         Ending::Refused(..) => (Cancel::never(), "a run that cannot begin"),
         Ending::Cancelled(cancel, _) => (cancel.clone(), "a run that was stopped before it began"),
     };
-    let perform: engine::Perform = Rc::new(|_| Box::pin(async { Ok(()) }));
+    let perform: engine::Perform = Rc::new(|_, _| Box::pin(async { Ok(()) }));
     let engine = Engine::new(events, cancel, perform);
     engine.events().emit(EventKind::RunStarted { about: about.into(), stages: vec![Stage::Check.into()] });
     // The check stage is told as in any other run; there is nothing to undo.

@@ -20,9 +20,19 @@ pub enum CancelReason {
     Terminate,
 }
 
-/// The receiving end: what stages and the engine look at.
+impl CancelReason {
+    /// Whether somebody wants the process to end, as opposed to the run's own time limit.
+    pub fn is_signal(self) -> bool {
+        self > CancelReason::RunTimeout
+    }
+}
+
+/// Nobody is more impatient than this many signals can say.
+const SIGNALS: usize = 8;
+
+/// The receiving end: what stages and the engine look at. Everything that wanted the run to stop, in order.
 #[derive(Clone, Debug)]
-pub struct Cancel(watch::Receiver<Option<CancelReason>>);
+pub struct Cancel(watch::Receiver<Vec<CancelReason>>);
 
 impl Cancel {
     /// Listens to SIGINT, SIGTERM and the run's time limit, from now to the end of the process.
@@ -33,7 +43,7 @@ impl Cancel {
         let refused = |error: std::io::Error| Fault::new("could not install a signal handler").because(error);
         let mut interrupt = signal(SignalKind::interrupt()).map_err(refused)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(refused)?;
-        let (sender, receiver) = watch::channel(None);
+        let (sender, receiver) = watch::channel(Vec::new());
         tokio::spawn(async move {
             let mut time_out = std::pin::pin!(super::retry::pause(limit));
             let mut timed_out = false;
@@ -44,12 +54,13 @@ impl Cancel {
                     () = &mut time_out, if !timed_out => { timed_out = true; CancelReason::RunTimeout }
                     () = sender.closed() => return,
                 };
-                sender.send_if_modified(|known| {
-                    let outranks = known.is_none_or(|known| reason > known);
-                    if outranks {
-                        *known = Some(reason);
+                // The same signal twice is a second signal: somebody is impatient.
+                sender.send_if_modified(|heard| {
+                    let is_news = heard.len() < SIGNALS;
+                    if is_news {
+                        heard.push(reason);
                     }
-                    outranks
+                    is_news
                 });
             }
         });
@@ -57,31 +68,55 @@ impl Cancel {
     }
 
     /// Cancels for whatever `reasons` holds: for those who have no process to be signalled.
-    pub fn by(reasons: watch::Receiver<Option<CancelReason>>) -> Self {
+    pub fn by(reasons: watch::Receiver<Vec<CancelReason>>) -> Self {
         Self(reasons)
     }
 
     /// Never cancels: for what runs outside a pipeline.
     pub fn never() -> Self {
         // A receiver whose sender is gone keeps its last value, which is "no reason".
-        Self(watch::channel(None).1)
+        Self(watch::channel(Vec::new()).1)
     }
 
-    /// The reason, once there is one.
+    /// The first reason, once there is one: what stops the run, whatever follows.
     pub fn reason(&self) -> Option<CancelReason> {
-        *self.0.borrow()
+        self.0.borrow().first().copied()
+    }
+
+    /// Every reason so far, in order.
+    pub fn heard(&self) -> Vec<CancelReason> {
+        self.0.borrow().clone()
+    }
+
+    /// How many signals have come.
+    pub fn signals(&self) -> usize {
+        count(&self.0.borrow())
     }
 
     /// Waits for a reason that outranks `known`; for ever, if none comes.
     pub async fn outranking(&self, known: Option<CancelReason>) -> CancelReason {
+        let first = |heard: &[CancelReason]| heard.iter().copied().find(|reason| Some(*reason) > known);
+        self.once(first).await
+    }
+
+    /// Waits until more signals than `known` have come, and returns the newest; for ever, if none comes.
+    pub async fn more_signals_than(&self, known: usize) -> CancelReason {
+        self.once(|heard| heard.iter().copied().rfind(|reason| reason.is_signal() && count(heard) > known)).await
+    }
+
+    async fn once(&self, find: impl Fn(&[CancelReason]) -> Option<CancelReason>) -> CancelReason {
         let mut receiver = self.0.clone();
-        let reason = match receiver.wait_for(|reason| *reason > known).await {
-            Ok(reason) => *reason,
+        let found = match receiver.wait_for(|heard| find(heard).is_some()).await {
+            Ok(heard) => find(&heard),
             Err(_) => None,
         };
-        match reason {
+        match found {
             Some(reason) => reason,
             None => std::future::pending().await,
         }
     }
+}
+
+fn count(heard: &[CancelReason]) -> usize {
+    heard.iter().filter(|reason| reason.is_signal()).count()
 }

@@ -249,8 +249,10 @@ pub enum EventKind {
     Cancelling { reason: CancelReason },
     /// Something the run made is being undone.
     Undoing { undo: Undo },
+    /// It was asked for and goes on by itself; the run ends before it is done.
+    UndoUnderWay { undo: Undo },
     /// It was undone, or could not be.
     Undone { undo: Undo, error: Option<Fault> },
-    /// The last event. `left` is what could not be undone.
+    /// The last event. `left` is what could not be undone, or is still under way.
     RunFinished { end: End, exit: Exit, left: Vec<Undo> },
 }

@@ -1,12 +1,12 @@
 //! Stages on an engine without a daemon or a cloud: what is undone, in which order, and what is told.
 
+mod signals;
+
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::sync::watch;
-
-use super::cancel::{Cancel, CancelReason};
+use super::cancel::Cancel;
 use super::event::{EventKind, Outcome, Stage};
 use super::retry::pause;
 use super::undo::Undo;
@@ -26,10 +26,9 @@ fn engine() -> (Engine, EventReceiver, Rc<RefCell<Vec<Undo>>>) {
 /// An engine whose undos are written down when they are done; the one named `stuck` fails, `slow` takes a moment and
 /// `endless` never ends.
 fn engine_with(cancel: Cancel) -> (Engine, EventReceiver, Rc<RefCell<Vec<Undo>>>) {
-    let (events, receiver) = events();
     let done = Rc::new(RefCell::new(Vec::new()));
     let seen = done.clone();
-    let perform: Perform = Rc::new(move |undo| {
+    let perform: Perform = Rc::new(move |undo, _| {
         let seen = seen.clone();
         Box::pin(async move {
             let stuck = undo == container("stuck");
@@ -43,6 +42,7 @@ fn engine_with(cancel: Cancel) -> (Engine, EventReceiver, Rc<RefCell<Vec<Undo>>>
             if stuck { Err(Fault::new("it is stuck")) } else { Ok(()) }
         })
     });
+    let (events, receiver) = events();
     (Engine::new(events, cancel, perform), receiver, done)
 }
 
@@ -139,76 +139,22 @@ async fn stages_that_never_began_are_skipped_once() {
     assert_eq!(skipped.count(), 2);
 }
 
-/// A run whose one stage is cut off by `reason`, with something slow to undo.
-async fn cut_off(reason: CancelReason, undo: &str) -> (Vec<Undo>, Vec<EventKind>) {
-    let (sender, receiver) = watch::channel(None);
-    let (engine, events, _) = engine_with(Cancel::by(receiver));
+#[tokio::test]
+async fn an_undo_done_twice_changes_nothing_the_second_time() {
+    let (engine, _receiver, done) = engine();
+    let undo = || container("thing");
     let stage = async |cx: &super::StageCx| {
-        cx.undo(container(undo));
-        sender.send_replace(Some(reason));
-        std::future::pending::<Result<(), Fault>>().await
+        // Of the run and of the stage, and registered twice.
+        [undo(), undo()].into_iter().for_each(|undo| cx.undo(undo));
+        cx.cleanup(undo());
+        Ok(())
     };
-    let stopped = engine.stage(Stage::Deploy, LONG, stage).await.unwrap_err();
-    assert_eq!(stopped.cancelled, Some(reason));
-    let second = async {
-        pause(Duration::from_millis(50)).await;
-        if undo == "endless" {
-            sender.send_replace(Some(CancelReason::Terminate));
-        }
-    };
-    let (left, ()) = tokio::join!(engine.unwind(), second);
-    drop(sender);
-    (left, told(engine, events).await)
-}
-
-#[tokio::test]
-async fn the_runs_own_time_limit_does_not_hurry_an_undo() {
-    let (left, told) = cut_off(CancelReason::RunTimeout, "slow").await;
-    assert!(left.is_empty());
-    let cancelling = told.iter().filter(|kind| matches!(kind, EventKind::Cancelling { .. })).count();
-    assert_eq!(cancelling, 1);
-}
-
-#[tokio::test]
-async fn a_second_signal_ends_an_undo_and_leaves_it_to_be_told() {
-    let (left, told) = cut_off(CancelReason::Interrupt, "endless").await;
-    assert_eq!(left, [container("endless")]);
-    let reasons = told.iter().filter_map(|kind| match kind {
-        EventKind::Cancelling { reason } => Some(*reason),
-        _ => None,
-    });
-    assert_eq!(reasons.collect::<Vec<_>>(), [CancelReason::Interrupt, CancelReason::Terminate]);
-}
-
-#[tokio::test]
-async fn a_stage_that_may_not_begin_any_more_ends_once() {
-    let (_sender, receiver) = watch::channel(Some(CancelReason::Interrupt));
-    let (engine, events, _) = engine_with(Cancel::by(receiver));
-    assert!(engine.stage(Stage::Push, LONG, async |_| Ok(())).await.is_err());
-    engine.skip_rest(&[Stage::Push.into()], "the run was cancelled");
-    let told = told(engine, events).await;
-    assert_eq!(told.iter().filter(|kind| matches!(kind, EventKind::StageFinished { .. })).count(), 1);
-}
-
-#[tokio::test]
-async fn a_cancellation_is_told_once_and_before_anything_is_removed() {
-    let (events, receiver) = events();
-    let perform: Perform = Rc::new(|_| Box::pin(async { Ok(()) }));
-    let engine = Engine::new(events, Cancel::listen(Duration::ZERO).unwrap(), perform);
-    let never = async |cx: &super::StageCx| {
-        cx.undo(container("helper"));
-        std::future::pending::<Result<(), Fault>>().await
-    };
-    let (one, two) =
-        tokio::join!(engine.stage(Stage::UnitTest, LONG, never), engine.stage(Stage::AcceptanceContainer, LONG, never));
-    assert!(one.is_err() && two.is_err());
-    assert!(engine.stage(Stage::Push, LONG, never).await.is_err(), "nothing begins afterwards");
-    engine.unwind().await;
-    let told = told(engine, receiver).await;
-    let cancelling: Vec<usize> =
-        (0..told.len()).filter(|&at| matches!(told[at], EventKind::Cancelling { .. })).collect();
-    let undoing = told.iter().position(|kind| matches!(kind, EventKind::Undoing { .. }));
-    assert!(cancelling.len() == 1 && Some(cancelling[0]) < undoing);
-    let is_cancelled = |kind: &&EventKind| matches!(kind, EventKind::StageFinished { outcome: Outcome::Cancelled, .. });
-    assert_eq!(told.iter().filter(is_cancelled).count(), 3);
+    assert!(engine.stage(Stage::Deploy, LONG, stage).await.is_ok());
+    assert!(engine.unwind().await.is_empty());
+    let at_first = done.borrow().len();
+    assert_eq!(at_first, 2, "once by the stage, and once more by the run");
+    // A run that is resumed registers again what an earlier one left.
+    assert!(engine.stage(Stage::Deploy, LONG, stage).await.is_ok());
+    assert!(engine.unwind().await.is_empty() && engine.unwind().await.is_empty());
+    assert!(done.borrow().iter().all(|done| *done == undo()));
 }

@@ -1,6 +1,8 @@
 //! Undo as data: what puts the world back, written down before the thing it undoes is asked for.
 
+use std::cell::Cell;
 use std::fmt;
+use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
@@ -30,10 +32,14 @@ pub enum Undo {
 impl Undo {
     /// The command that a person would type to do the same.
     pub fn command(&self) -> String {
+        self.while_local(self.bare_command())
+    }
+
+    fn while_local(&self, command: String) -> String {
         match self.region() {
             // The local cloud's APIs answer while somebody serves them.
-            Some("local") => format!("{}  # while `beanline local` runs, with what it prints", self.bare_command()),
-            _ => self.bare_command(),
+            Some("local") => format!("{command}  # while `beanline local` runs, with what it prints"),
+            _ => command,
         }
     }
 
@@ -69,6 +75,32 @@ impl Undo {
         }
     }
 
+    /// The command that shows whether it is done, for what goes on by itself once it was asked for.
+    pub fn look(&self) -> String {
+        match self {
+            Undo::EndEnvironment { environment, region, .. } => self.while_local(format!(
+                "aws elasticbeanstalk describe-environments --region {region} --environment-names {environment}"
+            )),
+            // The others are over when they are answered; to do one twice changes nothing.
+            _ => self.command(),
+        }
+    }
+
+    /// Its place in the order of undoing. One of a higher rank waits for those of a lower rank on the same side, the
+    /// daemon or the cloud; those of one rank need nothing of each other and are asked for at the same time.
+    pub fn rank(&self) -> u8 {
+        match self {
+            // The candidate may not be ended while it holds the live CNAME.
+            Undo::SwapBack { .. } => 0,
+            // Its environments and templates are in the way.
+            Undo::RemoveApplication { .. } => 2,
+            Undo::EndEnvironment { .. } | Undo::RemoveTemplate { .. } => 1,
+            // A container holds its network and its image.
+            Undo::RemoveContainer { .. } => 0,
+            Undo::RemoveNetwork { .. } | Undo::RemoveImage { .. } => 1,
+        }
+    }
+
     /// Whether it concerns only this machine's docker daemon, not the cloud.
     pub fn is_on_the_daemon(&self) -> bool {
         matches!(self, Undo::RemoveContainer { .. } | Undo::RemoveNetwork { .. } | Undo::RemoveImage { .. })
@@ -89,6 +121,32 @@ impl fmt::Display for Undo {
     }
 }
 
+/// How an undo ended that did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// What it removes is not there any more.
+    Gone,
+    /// It was asked for and taken; the rest goes on by itself, and nobody saw its end.
+    Asked,
+}
+
+/// Goes with an undo to whoever carries it out, who notes on it that the request was taken: when time runs out after
+/// that, only the waiting was cut off. Clones are the same receipt.
+#[derive(Clone, Debug, Default)]
+pub struct Receipt(Rc<Cell<bool>>);
+
+impl Receipt {
+    /// Notes that what was asked for goes on by itself from now on.
+    pub fn taken(&self) {
+        self.0.set(true);
+    }
+
+    /// Whether that was noted.
+    pub fn is_taken(&self) -> bool {
+        self.0.get()
+    }
+}
+
 /// Undos in the order they were registered; executed newest first.
 #[derive(Clone, Debug, Default)]
 pub struct UndoStack(Arc<Mutex<Vec<Undo>>>);
@@ -100,6 +158,11 @@ impl UndoStack {
         if !stack.contains(&undo) {
             stack.push(undo);
         }
+    }
+
+    /// Writes all of these down, oldest first.
+    pub fn extend(&self, undos: impl IntoIterator<Item = Undo>) {
+        undos.into_iter().for_each(|undo| self.push(undo));
     }
 
     /// Takes one off: what it would have undone is handed over, or gone already.
@@ -117,5 +180,46 @@ impl UndoStack {
         let mut taken = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         taken.reverse();
         taken
+    }
+}
+
+/// The undos in groups: a group begins when the one before has ended, those in a group do not wait for each other. Their
+/// order in a group stays.
+pub fn in_turns(undos: Vec<Undo>) -> Vec<Vec<Undo>> {
+    let mut turns: Vec<Vec<Undo>> = Vec::new();
+    for undo in undos {
+        let at = turns.partition_point(|turn| turn[0].rank() < undo.rank());
+        match turns.get_mut(at).filter(|turn| turn[0].rank() == undo.rank()) {
+            Some(turn) => turn.push(undo),
+            None => turns.insert(at, vec![undo]),
+        }
+    }
+    turns
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_holds_another_thing_is_undone_before_it_and_the_rest_at_once() {
+        let text = |text: &str| text.to_owned();
+        let end = |name| Undo::EndEnvironment {
+            application: text("shop"),
+            environment: text(name),
+            region: text("eu-central-1"),
+            live_cname: None,
+        };
+        let application = Undo::RemoveApplication { application: text("shop"), region: text("eu-central-1") };
+        let [from, back, cname] = ["e-2", "e-1", "shop"].map(text);
+        let swap = Undo::SwapBack { cname, from, back, region: text("eu-central-1") };
+        let turns = in_turns(vec![application.clone(), end("b"), swap.clone(), end("a")]);
+        assert_eq!(turns, [vec![swap], vec![end("b"), end("a")], vec![application]]);
+        let (container, network) = (Undo::RemoveContainer { name: text("c") }, Undo::RemoveNetwork { name: text("n") });
+        let image = Undo::RemoveImage { reference: text("i") };
+        let turns = in_turns(vec![network.clone(), image.clone(), container.clone()]);
+        assert_eq!(turns, [vec![container], vec![network, image]]);
+        assert!(in_turns(Vec::new()).is_empty());
+        assert!(end("a").look().ends_with("describe-environments --region eu-central-1 --environment-names a"));
     }
 }

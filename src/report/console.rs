@@ -117,6 +117,7 @@ impl Console {
                 self.lines.said(at, &text)
             }
             EventKind::Undoing { undo } => self.lines.said(at, &format!("undo: {undo}")),
+            EventKind::UndoUnderWay { undo } => self.warning(&words::under_way(undo)),
             EventKind::Undone { undo, error: None } => self.lines.said(at, &format!("undone: {undo}")),
             EventKind::Undone { undo, error: Some(fault) } => {
                 self.warning(&format!("could not {undo}: {fault}\nhelp: do it with: {}", undo.command()))

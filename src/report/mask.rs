@@ -81,6 +81,7 @@ impl Mask {
                 EventKind::StageFinished { key, outcome, took }
             }
             EventKind::Undoing { undo } => EventKind::Undoing { undo: self.undo(undo) },
+            EventKind::UndoUnderWay { undo } => EventKind::UndoUnderWay { undo: self.undo(undo) },
             EventKind::Undone { undo, error } => {
                 EventKind::Undone { undo: self.undo(undo), error: error.map(|fault| self.fault(&fault)) }
             }

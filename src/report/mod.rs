@@ -60,7 +60,7 @@ impl Report {
         Self {
             console: Console::new(console, name, &masks),
             out: Box::new(tokio::io::stdout()),
-            checks: github.map(|github| Checks::new(github.clone(), name, ci.run_url.clone())),
+            checks: github.map(|github| Checks::new(github.clone(), name, ci)),
             actions: Actions::new(summary, plan.output_file.clone(), ci.run_url.clone()),
             masks,
         }
@@ -72,10 +72,10 @@ impl Report {
         Self { out: Box::new(out), ..self }
     }
 
-    /// The same, with check runs that carry this run's id.
+    /// The same, with check runs that carry this run's id, and until when it may take.
     #[must_use]
-    pub fn named(self, run_id: &str) -> Self {
-        Self { checks: self.checks.map(|checks| checks.named(run_id)), ..self }
+    pub fn named(self, run_id: &str, timeout: Duration) -> Self {
+        Self { checks: self.checks.map(|checks| checks.named(run_id, timeout)), ..self }
     }
 
     /// Reports until the run has finished and every sink is done with it, which GitHub may delay by 20 s at most.

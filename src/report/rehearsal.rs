@@ -59,9 +59,20 @@ pub fn plan(world: Option<&GithubWorld>) -> ReportPlan {
 
 /// Reports what `act` emits; returns the log.
 pub async fn reported(plan: &ReportPlan, style: ConsoleStyle, act: impl AsyncFnOnce(&Events)) -> String {
+    reported_by(report(plan, style), act).await
+}
+
+/// A report of the run `run7`, which is the first of its CI job.
+pub fn report(plan: &ReportPlan, style: ConsoleStyle) -> Report {
+    let [run_url, job] = ["https://ci.example/runs/7", "7/ship"].map(|text| Some(text.to_owned()));
+    let ci = CiFacts { run_url, job, ..CiFacts::default() };
+    Report::new(plan, "shop", &ci, style).named("run7", Duration::from_secs(3600))
+}
+
+/// Reports what `act` emits; returns the log.
+pub async fn reported_by(report: Report, act: impl AsyncFnOnce(&Events)) -> String {
     let kept = Kept::default();
-    let ci = CiFacts { run_url: Some("https://ci.example/runs/7".to_owned()), ..CiFacts::default() };
-    let report = Report::new(plan, "shop", &ci, style).writing_to(kept.clone()).named("run7");
+    let report = report.writing_to(kept.clone());
     let (sender, receiver) = events();
     let task = tokio::spawn(report.run(receiver));
     act(&sender).await;

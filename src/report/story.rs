@@ -25,7 +25,9 @@ pub struct Story {
     pub cancelling: Option<CancelReason>,
     /// What was undone, and why it could not be.
     pub undone: Vec<(Undo, Option<String>)>,
-    /// What could not be undone, known at the end.
+    /// What was asked for and goes on by itself.
+    pub under_way: Vec<Undo>,
+    /// What could not be undone or is still under way, known at the end.
     pub left: Vec<Undo>,
     /// How it ended.
     pub end: Option<(End, Exit)>,
@@ -193,6 +195,7 @@ impl Story {
             }
             EventKind::Cancelling { reason } => self.cancelling = self.cancelling.max(Some(*reason)),
             EventKind::Undoing { .. } => {}
+            EventKind::UndoUnderWay { undo } => self.under_way.push(undo.clone()),
             EventKind::Undone { undo, error } => {
                 self.undone.push((undo.clone(), error.as_ref().map(ToString::to_string)));
             }

@@ -13,6 +13,7 @@ use super::story::{Failure, StageStory, State};
 use crate::engine::cancel::CancelReason;
 use crate::engine::event::{Fact, Role, TestCounts};
 use crate::engine::in_words;
+use crate::engine::undo::Undo;
 use crate::fault::Fault;
 
 /// Why a run was stopped early.
@@ -62,6 +63,11 @@ pub fn tests(counts: &TestCounts) -> String {
         (_, failed) => format!("{failed} of {run} tests failed"),
     };
     if counts.skipped == 0 { said } else { format!("{said}, {} skipped", counts.skipped) }
+}
+
+/// That something which is being undone goes on by itself, and how to see its end.
+pub fn under_way(undo: &Undo) -> String {
+    format!("asked for and under way, but not seen to end: {undo}\nhelp: see whether it is done with: {}", undo.look())
 }
 
 /// A size as people say it, in decimal units as docker prints it.

@@ -90,7 +90,7 @@ mod tests {
     #[tokio::test]
     async fn a_name_that_nobody_can_ask_about_is_a_warning() {
         let (sender, mut receiver) = events();
-        let engine = Engine::new(sender, Cancel::never(), Rc::new(|_| Box::pin(async { Ok(()) })));
+        let engine = Engine::new(sender, Cancel::never(), Rc::new(|_, _| Box::pin(async { Ok(()) })));
         let promoted = Promoted { live_cname: "shop.test".into(), endpoint: "lb.test".into(), previous: None };
         let work = async |cx: &StageCx| {
             confirm_name(cx, Err(Fault::new("no space left on device")), &promoted).await;

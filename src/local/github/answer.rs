@@ -14,6 +14,17 @@ pub fn json(status: u16, body: &Value) -> Response {
     response
 }
 
+/// Marks an answer that is not to be sent: the connection is closed instead.
+#[derive(Clone, Copy, Debug)]
+pub struct HungUp;
+
+/// No answer at all.
+pub fn hung_up() -> Response {
+    let mut response = refused(500, "the connection was closed");
+    response.extensions_mut().insert(HungUp);
+    response
+}
+
 /// A refusal: `message`, `documentation_url` and `status`, as GitHub's `basic-error` has them.
 pub fn refused(status: u16, message: &str) -> Response {
     let body = json!({

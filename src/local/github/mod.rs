@@ -18,9 +18,14 @@ use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{get, patch, post};
+use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
 use serde_json::Value;
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::Instant;
 
 use crate::engine::retry::pause;
 
@@ -41,6 +46,10 @@ pub struct Logged {
     pub query: String,
     /// The body, `null` when there was none or it was no JSON.
     pub body: Value,
+    /// When it came in.
+    pub arrived: Instant,
+    /// When it was answered.
+    pub answered: Option<Instant>,
     /// The status that was answered.
     pub status: u16,
     /// The body that was answered.
@@ -126,10 +135,7 @@ impl GithubWorld {
         let url = format!("http://{}", listener.local_addr()?);
         let github = Github::new(url.clone(), state);
         let router = github.router();
-        let server = tokio::spawn(async move {
-            // Serving ends only with the task.
-            let _ = axum::serve(listener, router).await;
-        });
+        let server = tokio::spawn(serve(listener, router));
         Ok(Self { url, github, server })
     }
 }
@@ -137,6 +143,32 @@ impl GithubWorld {
 impl Drop for GithubWorld {
     fn drop(&mut self) {
         self.server.abort();
+    }
+}
+
+/// Accepts connections. They belong to this task and end with it.
+async fn serve(listener: TcpListener, router: Router) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            // A refused connection (too many open files) is that client's trouble; the next may work.
+            accepted = listener.accept() => if let Ok((stream, _)) = accepted {
+                let router = TowerToHyperService::new(router.clone());
+                let service = service_fn(move |request| {
+                    let answer = router.call(request);
+                    async move {
+                        let Ok(answer) = answer.await;
+                        let hung_up = answer.extensions().get::<answer::HungUp>().is_some();
+                        if hung_up { Err(io::Error::from(io::ErrorKind::ConnectionReset)) } else { Ok(answer) }
+                    }
+                });
+                connections.spawn(async move {
+                    // A client that hangs up is no concern of ours.
+                    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+                });
+            },
+            Some(_) = connections.join_next() => {}
+        }
     }
 }
 
@@ -151,6 +183,8 @@ async fn gate(State(github): State<Github>, request: Request, next: Next) -> Res
             path: parts.uri.path().to_owned(),
             query: parts.uri.query().unwrap_or_default().to_owned(),
             body: serde_json::from_slice(&bytes).unwrap_or_default(),
+            arrived: Instant::now(),
+            answered: None,
             status: 0,
             answer: Value::Null,
         });
@@ -160,16 +194,18 @@ async fn gate(State(github): State<Github>, request: Request, next: Next) -> Res
     if !wait.is_zero() {
         pause(wait).await;
     }
-    let lost = matches!(refusal, Some(Refusal::LostAnswer));
     let response = match refusal {
-        Some(refusal) if !lost => refusal.answer(),
-        _ => next.run(Request::from_parts(parts, bytes.into())).await,
+        Some(refusal) if !refusal.comes_too_late() => refusal.answer(),
+        refusal => {
+            let done = next.run(Request::from_parts(parts, bytes.into())).await;
+            // The request was carried out, but whoever sent it never learns so.
+            refusal.map_or(done, |refusal| refusal.answer())
+        }
     };
-    // The request was carried out, but whoever sent it never learns so.
-    let response = if lost { Refusal::LostAnswer.answer() } else { response };
     let (parts, body) = response.into_parts();
     let bytes = axum::body::to_bytes(body, LARGEST_BODY).await.unwrap_or_default();
     if let Some(logged) = github.lock().log.get_mut(at) {
+        logged.answered = Some(Instant::now());
         logged.status = parts.status.as_u16();
         logged.answer = serde_json::from_slice(&bytes).unwrap_or_default();
     }

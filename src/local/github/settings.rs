@@ -43,6 +43,8 @@ pub enum Refusal {
     Server(u16),
     /// The request is carried out, and a 502 is answered.
     LostAnswer,
+    /// The request is carried out, and the connection is closed without an answer.
+    Reset,
 }
 
 impl Settings {
@@ -68,6 +70,11 @@ impl Settings {
 }
 
 impl Refusal {
+    /// Whether the request takes effect all the same.
+    pub(super) fn comes_too_late(&self) -> bool {
+        matches!(self, Refusal::LostAnswer | Refusal::Reset)
+    }
+
     /// The answer, worded as GitHub words it.
     pub(super) fn answer(&self) -> Response {
         match self {
@@ -90,6 +97,7 @@ impl Refusal {
             }
             Refusal::Server(status) => answer::refused(*status, "Server Error"),
             Refusal::LostAnswer => answer::refused(502, "Server Error"),
+            Refusal::Reset => answer::hung_up(),
         }
     }
 }

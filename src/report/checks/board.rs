@@ -6,13 +6,16 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
+use tokio_util::task::AbortOnDropHandle;
 
-use super::Checks;
 use super::client::Client;
 use super::follower::{Follower, Target, Turn};
 use super::request::{Update, Updates};
+use super::{Checks, Limits, left_open};
+use crate::engine::cancel::CancelReason;
 use crate::engine::event::{Event, EventKind, StageKey};
+use crate::engine::in_words;
 use crate::engine::retry::pause;
 use crate::fault::Fault;
 use crate::report::story::{State, Story};
@@ -27,12 +30,13 @@ const AT_ONCE: usize = 4;
 /// thousand requests an hour for the whole repository.
 const PROGRESS_AT_MOST: Duration = Duration::from_secs(300);
 
-/// How long the stages' last updates may take before the run's own is sent all the same.
-const STAGES_LIMIT: Duration = Duration::from_secs(14);
+/// The part of the time at the end that the stages' last updates may take before the run's own is sent all the same.
+const STAGES_SHARE: f64 = 0.75;
 
 /// The check runs.
 #[derive(Debug)]
 pub struct Board {
+    client: Arc<Client>,
     updates: Updates,
     run: watch::Sender<Update>,
     stages: Vec<(StageKey, watch::Sender<Update>)>,
@@ -42,12 +46,15 @@ pub struct Board {
     news: BTreeSet<StageKey>,
     gap: Duration,
     next_progress: Instant,
+    limits: Limits,
+    trouble: Option<Fault>,
+    left_open: AbortOnDropHandle<()>,
 }
 
 impl Board {
     /// Begins to open a check run for the run, and then one for each stage.
     pub fn open(client: Client, story: &Story, checks: &Checks) -> Self {
-        let Checks { name, run_id, run_url, .. } = checks;
+        let Checks { name, owner, run_url, limits, .. } = checks;
         let client = Arc::new(client);
         let origin = chrono::Utc::now() - story.elapsed;
         let updates = Updates { origin, run_url: run_url.clone() };
@@ -62,15 +69,29 @@ impl Board {
             set.spawn(follower.run(Turn { number, open: open.clone() }));
             wants
         };
-        let run = follow(&mut run_follower, 0, RUN.to_owned(), format!("{run_id}/{RUN}"), updates.run(story));
+        let run = follow(&mut run_follower, 0, RUN.to_owned(), owner.id(RUN), updates.run(story));
         let stages = story.stages.iter().enumerate().map(|(index, stage)| {
-            let (name, id) = (format!("{name} / {}", stage.key), format!("{run_id}/{}", stage.key));
+            let (name, id) = (format!("{name} / {}", stage.key), owner.id(&stage.key));
             let wants = follow(&mut followers, index + 1, name, id, updates.stage(stage, story));
             (stage.key.clone(), wants)
         });
         let stages = stages.collect();
-        let (gap, next_progress) = (checks.progress, Instant::now() + checks.progress);
-        Self { updates, run, stages, pace, run_follower, followers, news: BTreeSet::new(), gap, next_progress }
+        let left_open = left_open::complete(client.clone(), owner.clone(), run_url.clone(), open.clone());
+        Self {
+            updates,
+            run,
+            stages,
+            pace,
+            run_follower,
+            followers,
+            news: BTreeSet::new(),
+            gap: limits.progress,
+            next_progress: Instant::now() + limits.progress,
+            limits: *limits,
+            trouble: None,
+            left_open: AbortOnDropHandle::new(tokio::spawn(left_open)),
+            client,
+        }
     }
 
     /// Tells the check runs that an event concerns.
@@ -95,6 +116,7 @@ impl Board {
             }
             EventKind::RunStarted { .. }
             | EventKind::Undoing { .. }
+            | EventKind::UndoUnderWay { .. }
             | EventKind::Undone { .. }
             | EventKind::RunFinished { .. } => {}
         }
@@ -114,7 +136,8 @@ impl Board {
         self.gap = self.gap.mul_f64(1.5).min(PROGRESS_AT_MOST);
     }
 
-    /// Waits for a check run that could not be opened or was refused.
+    /// Waits for the answer that we may not write check runs here at all. Whatever else is wrong with one of them does
+    /// not keep the others from being completed, and is told at the end.
     pub async fn broken(&mut self) -> Fault {
         loop {
             let ended = tokio::select! {
@@ -122,22 +145,39 @@ impl Board {
                 Some(ended) = self.followers.join_next() => ended,
                 else => std::future::pending().await,
             };
-            if let Some(fault) = fault_of(ended) {
-                return fault;
+            match fault_of(ended) {
+                Some(fault) if self.client.is_refused() => return fault,
+                fault => self.trouble = self.trouble.take().or(fault),
             }
         }
     }
 
-    /// Completes the stages' check runs, then the run's own, and waits until GitHub has taken it all.
+    /// Completes the stages' check runs, then the run's own, and waits until GitHub has taken it all, within limits.
     ///
     /// # Errors
-    /// The first fault of a check run whose last state could not be sent.
+    /// The first fault of a check run whose last state could not be sent, or why GitHub did not take it in time.
     pub async fn close(mut self, story: &Story) -> Result<(), Fault> {
+        let signalled = story.cancelling.is_some_and(CancelReason::is_signal);
+        let limit = if signalled { self.limits.after_a_signal } else { self.limits.end };
+        let (client, first) = (self.client.clone(), self.trouble.take());
+        match timeout(limit, self.tell_the_end(story, limit.mul_f64(STAGES_SHARE))).await {
+            Ok(trouble) => first.or(trouble).map_or(Ok(()), Err),
+            Err(_) => {
+                let time = in_words(limit);
+                let fault = Fault::timed_out(format!("not everything was taken within {time} after the run"));
+                let fault = fault.cause(client.trouble().unwrap_or_else(|| "GitHub is slow to answer".to_owned()));
+                Err(fault.hint("what GitHub shows of this run may be old; the next run on the commit completes it"))
+            }
+        }
+    }
+
+    /// Tells everybody the end; the first fault in it.
+    async fn tell_the_end(mut self, story: &Story, stages: Duration) -> Option<Fault> {
         self.pace.add_permits(self.stages.len());
         self.tell(story, |_| true);
         self.stages.clear();
         let mut first = None;
-        let mut late = std::pin::pin!(pause(STAGES_LIMIT));
+        let mut late = std::pin::pin!(pause(stages));
         loop {
             tokio::select! {
                 ended = self.followers.join_next() => match ended {
@@ -155,7 +195,9 @@ impl Board {
         while let Some(ended) = self.followers.join_next().await {
             first = first.or(fault_of(ended));
         }
-        first.map_or(Ok(()), Err)
+        // It is as good as done, and what it does not reach the next run does.
+        let _ = self.left_open.await;
+        first
     }
 
     fn tell(&self, story: &Story, whom: impl Fn(&StageKey) -> bool) {

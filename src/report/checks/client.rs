@@ -5,22 +5,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, StatusCode};
+use chrono::{DateTime, Utc};
+use http::{HeaderMap, HeaderName, StatusCode, header};
 use octocrab::Octocrab;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::request::{Opening, Update};
+use super::request::{Opening, Status, Update};
+use crate::clock::Clock;
+use crate::engine::in_words;
 use crate::engine::retry::{Failure, pause};
 use crate::fault::Fault;
 use crate::inputs::GithubPlan;
 
 /// The version of the API that every supported GitHub Enterprise Server knows.
 const API_VERSION: &str = "2022-11-28";
-
-/// How long one answer may take.
-const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
 /// The wait after being throttled when GitHub does not say how long; its documentation asks for a minute at least.
 const THROTTLED: Duration = Duration::from_secs(60);
@@ -31,8 +31,11 @@ pub struct Client {
     octocrab: Octocrab,
     repository: String,
     sha: String,
+    answer_limit: Duration,
+    clock: Clock,
     refused: AtomicBool,
     closed_until: Mutex<Option<Instant>>,
+    trouble: Mutex<Option<String>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -40,18 +43,23 @@ struct Found {
     check_runs: Vec<FoundRun>,
 }
 
+/// A check run on the commit, whoever made it.
 #[derive(Debug, Deserialize)]
-struct FoundRun {
-    id: u64,
-    external_id: Option<String>,
+pub struct FoundRun {
+    /// GitHub's id of it.
+    pub id: u64,
+    /// Its maker's id of it.
+    pub external_id: Option<String>,
+    /// Where its log is.
+    pub details_url: Option<String>,
 }
 
 impl Client {
-    /// A client for the plan's repository and commit. It needs a runtime.
+    /// A client for the plan's repository and commit, that waits for one answer for so long. It needs a runtime.
     ///
     /// # Errors
     /// When the address of the API makes no sense, or no certificate authority is known.
-    pub fn new(plan: &GithubPlan) -> Result<Self, Fault> {
+    pub fn new(plan: &GithubPlan, answer_limit: Duration) -> Result<Self, Fault> {
         let refused = |error: octocrab::Error| {
             Fault::new(format!("could not prepare requests to {}", plan.api_url)).because(error)
         };
@@ -60,15 +68,18 @@ impl Client {
             .map_err(refused)?
             .personal_token(plan.token.reveal().to_owned())
             .add_header(HeaderName::from_static("x-github-api-version"), API_VERSION.to_owned())
-            .set_connect_timeout(Some(ANSWER_LIMIT))
+            .set_connect_timeout(Some(answer_limit))
             .build()
             .map_err(refused)?;
         Ok(Self {
             octocrab,
             repository: plan.repository.clone(),
             sha: plan.sha.clone(),
+            answer_limit,
+            clock: Clock::new(),
             refused: AtomicBool::new(false),
             closed_until: Mutex::new(None),
+            trouble: Mutex::new(None),
         })
     }
 
@@ -80,6 +91,16 @@ impl Client {
     /// Whether GitHub has said that we may not write check runs here at all.
     pub fn is_refused(&self) -> bool {
         self.refused.load(Ordering::Relaxed)
+    }
+
+    /// GitHub's time in Unix seconds, by its last answer.
+    pub fn now(&self) -> i64 {
+        self.clock.unix()
+    }
+
+    /// What was wrong with the last answer, or that there was none; `None` when all is well.
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Opens a check run.
@@ -106,18 +127,49 @@ impl Client {
     /// # Errors
     /// As for an update.
     pub async fn find(&self, name: &str, external_id: &str) -> Result<Option<u64>, Failure> {
-        let query = [("check_name", name), ("filter", "all"), ("per_page", "100")];
+        let found = self.list(("check_name", name)).await?;
+        let ours = found.into_iter().find(|run| run.external_id.as_deref() == Some(external_id));
+        Ok(ours.map(|run| run.id))
+    }
+
+    /// The newest check runs of the commit that are in this state, a hundred at most.
+    ///
+    /// # Errors
+    /// As for an update.
+    pub async fn open_check_runs(&self, status: Status) -> Result<Vec<FoundRun>, Failure> {
+        self.list(("status", status.word())).await
+    }
+
+    async fn list(&self, narrowed: (&str, &str)) -> Result<Vec<FoundRun>, Failure> {
+        let query = [narrowed, ("filter", "all"), ("per_page", "100")];
         let query = serde_urlencoded::to_string(query)
             .map_err(|error| Fault::new("could not write a query to GitHub").because(error))?;
         let path = format!("/repos/{}/commits/{}/check-runs?{query}", self.repository, self.sha);
         let answer = self.ask(async { self.octocrab._get(path).await }).await?;
         let found: Found = serde_json::from_value(answer)
             .map_err(|error| Fault::new("could not read GitHub's list of check runs").because(error))?;
-        let ours = found.check_runs.into_iter().find(|run| run.external_id.as_deref() == Some(external_id));
-        Ok(ours.map(|run| run.id))
+        Ok(found.check_runs)
     }
 
+    /// Sends a request, and remembers what was wrong with the answer for [`Client::trouble`].
     async fn ask<B>(
+        &self,
+        send: impl Future<Output = Result<http::Response<B>, octocrab::Error>>,
+    ) -> Result<Value, Failure>
+    where
+        B: http_body_util::BodyExt,
+        B::Error: Display,
+    {
+        let answer = self.asked(send).await;
+        let trouble = match &answer {
+            Ok(_) => None,
+            Err(Failure::Passing(fault) | Failure::Final(fault)) => Some(fault.to_string()),
+        };
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+        answer
+    }
+
+    async fn asked<B>(
         &self,
         send: impl Future<Output = Result<http::Response<B>, octocrab::Error>>,
     ) -> Result<Value, Failure>
@@ -140,8 +192,15 @@ impl Client {
         };
         let (parts, body) = tokio::select! {
             answer = answer => answer?,
-            () = pause(ANSWER_LIMIT) => return Err(passing("no answer within 10 s".to_owned())),
+            () = pause(self.answer_limit) => {
+                return Err(passing(format!("no answer within {}", in_words(self.answer_limit))));
+            }
         };
+        if let Some(date) = parts.headers.get(header::DATE).and_then(|date| date.to_str().ok())
+            && let Ok(date) = DateTime::parse_from_rfc2822(date)
+        {
+            self.clock.heard(date.with_timezone(&Utc));
+        }
         if parts.status.is_success() {
             return Ok(body);
         }

@@ -14,6 +14,9 @@ use crate::fault::Fault;
 /// How long one request is repeated. The end of the run is bounded elsewhere, and by less.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// The longest wait between two attempts: whoever waits is not told that the run was cancelled.
+const LONGEST_WAIT: Duration = Duration::from_secs(3);
+
 /// What a check run is called, and where.
 #[derive(Debug)]
 pub struct Target {
@@ -65,27 +68,27 @@ impl Follower {
     /// When it could not be opened, when GitHub refuses us, or when its last state could not be sent.
     pub async fn run(mut self, turn: Turn) -> Result<(), Fault> {
         turn.come().await;
-        let id = {
+        let (mut id, mut annotated) = (None, false);
+        loop {
             let pace = self.pace.clone();
-            let _permit = pace.acquire().await;
+            let permit = pace.acquire().await;
             if turn.number > 0 {
                 turn.pass();
             }
-            let id = self.open().await?;
+            let last = match id {
+                Some(id) => self.update(id, annotated).await.map(|done| annotated |= done),
+                // One that could not be opened is tried again with the next state.
+                None => self.open().await.map(|opened| {
+                    annotated = !annotations_of(&self.wanted.borrow()).is_empty();
+                    id = Some(opened);
+                }),
+            };
             turn.pass();
-            id
-        };
-        let mut last = Ok(());
-        let mut annotated = !annotations_of(&self.wanted.borrow()).is_empty();
-        while self.wanted.changed().await.is_ok() {
-            let pace = self.pace.clone();
-            let _permit = pace.acquire().await;
-            last = self.update(id, annotated).await.map(|done| annotated |= done);
-            if self.target.client.is_refused() {
+            drop(permit);
+            if self.target.client.is_refused() || self.wanted.changed().await.is_err() {
                 return last;
             }
         }
-        last
     }
 
     async fn open(&mut self) -> Result<u64, Fault> {
@@ -126,7 +129,9 @@ fn repeated<T: Send + 'static, F: Future<Output = Result<T, Failure>> + Send + '
 ) -> BoxFuture<'static, Result<T, Fault>> {
     // A closure of a known type is what `retry` takes for an asynchronous one.
     let call = move |attempt| call(attempt);
-    Box::pin(async move { retry(Policy::within(PATIENCE), |_| (), call).await })
+    Box::pin(
+        async move { retry(Policy { longest_wait: LONGEST_WAIT, ..Policy::within(PATIENCE) }, |_| (), call).await },
+    )
 }
 
 impl Target {

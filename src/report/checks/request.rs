@@ -17,7 +17,7 @@ use crate::report::words;
 /// Bytes that summary and text may have each. The schema counts characters, the model behind it bytes.
 const LONGEST_TEXT: usize = 65_535;
 
-/// How far a check run is.
+/// How far a check run is; its word is what a list may be narrowed to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
@@ -27,6 +27,17 @@ pub enum Status {
     InProgress,
     /// Over; the conclusion says how.
     Completed,
+}
+
+impl Status {
+    /// The word that GitHub has for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Status::Queued => "queued",
+            Status::InProgress => "in_progress",
+            Status::Completed => "completed",
+        }
+    }
 }
 
 /// How a check run ended.

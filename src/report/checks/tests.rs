@@ -5,7 +5,7 @@ use super::Checks;
 use crate::engine::cancel::CancelReason;
 use crate::engine::event::{End, Event, EventKind, Fact, Outcome, Stage, TestCounts};
 use crate::engine::retry::pause;
-use crate::inputs::Secret;
+use crate::inputs::{CiFacts, Secret};
 use crate::local::github::contract::Contract;
 use crate::local::github::{CheckRun, GithubState, GithubWorld, Logged, Refusal};
 use crate::report::ConsoleStyle;
@@ -56,7 +56,7 @@ async fn every_stage_is_opened_and_completed_and_the_run_comes_first_and_last() 
     let names: Vec<&str> = runs.iter().map(|run| run.name.as_str()).collect();
     assert!(names.contains(&"shop / acceptance (candidate)"), "{names:?}");
     for run in &runs {
-        assert!(run.external_id.as_ref().unwrap().starts_with("run7/"));
+        assert!(run.external_id.as_ref().unwrap().starts_with("beanline-1/run7/"));
         assert_eq!(run.details_url.as_deref(), Some("https://ci.example/runs/7"));
         assert!(run.started_at <= run.completed_at);
     }
@@ -233,8 +233,8 @@ async fn output_of_any_size_fits_githubs_limits() {
 #[tokio::test]
 async fn output_is_shown_while_the_stage_is_under_way() {
     let world = world().await;
-    let mut checks = Checks::new(plan(Some(&world)).github.unwrap(), "shop", None);
-    checks.progress = Duration::from_millis(5);
+    let mut checks = Checks::new(plan(Some(&world)).github.unwrap(), "shop", &CiFacts::default());
+    checks.limits.progress = Duration::from_millis(5);
     let (feed, feeding) = feed();
     let task = tokio::spawn(checks.run(feeding));
     let line = EventKind::StageLine { key: Stage::Build.into(), line: "step 1 of 2".to_owned() };

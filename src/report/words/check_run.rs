@@ -14,6 +14,21 @@ const LONGEST_TITLE: usize = 140;
 /// Failing tests that a summary lists one by one.
 const FAILURES_SHOWN: usize = 20;
 
+/// The title of a check run whose run did not complete it, given by a later run.
+pub const LEFT_OPEN: &str = "the run ended without completing this check run";
+
+/// What is said of it in Markdown: `theirs` is the log of the run that opened it, `ours` of the one that found it.
+pub fn left_open(theirs: Option<&str>, ours: Option<&str>) -> String {
+    let mut out = format!(
+        "**{LEFT_OPEN}**: it was killed, or its machine went away. What came of this stage only its log can tell; what it \
+         made and did not hand over is removed by the next run that deploys.\n"
+    );
+    for (url, text) in [(theirs, "The log of the run that ended"), (ours, "The run that found this")] {
+        out.extend(url.map(|url| format!("\n[{text}]({url})\n")));
+    }
+    out
+}
+
 /// The line beside the check run's name.
 pub fn title(stage: &StageStory, story: &Story) -> String {
     let title = match &stage.state {

@@ -7,7 +7,7 @@ use super::{Beanstalk, Candidate, Live, Survey};
 use crate::engine::StageCx;
 use crate::engine::event::Fact;
 use crate::engine::retry::pause;
-use crate::engine::undo::Undo;
+use crate::engine::undo::{Receipt, Undo};
 use crate::fault::Fault;
 use crate::inputs::KeepPrevious;
 
@@ -42,7 +42,8 @@ impl Beanstalk {
         }
         for environment in self.left_behind(cx, survey, candidate).await? {
             cx.note(format!("{} is left from an earlier run and will be terminated", environment.name));
-            failures.extend(self.end(Some(cx), &environment, Some(&survey.live_cname)).await.err());
+            failures
+                .extend(self.end(Some(cx), &environment, Some(&survey.live_cname), &Receipt::default()).await.err());
         }
         match failures.is_empty() {
             true => Ok(()),
@@ -74,7 +75,7 @@ impl Beanstalk {
             pause(rest).await;
         }
         match self.look(Some(cx), &previous.environment_id).await? {
-            Some(environment) => self.end(Some(cx), &environment, Some(&survey.live_cname)).await,
+            Some(environment) => self.end(Some(cx), &environment, Some(&survey.live_cname), &Receipt::default()).await,
             None => Ok(()),
         }
     }

@@ -36,7 +36,7 @@ use crate::clock::Clock;
 use crate::engine::StageCx;
 use crate::engine::event::{Fact, Role};
 use crate::engine::journal::book::Book;
-use crate::engine::undo::Undo;
+use crate::engine::undo::{Receipt, Undo};
 use crate::fault::Fault;
 use crate::image::{Digest, TaggedRef};
 use crate::inputs::BeanstalkPlan;
@@ -302,16 +302,17 @@ impl Beanstalk {
         if self.plan.keep_failed { undo::keeps(self, undo).await } else { None }
     }
 
-    /// Puts one thing back. Doing it twice changes nothing the second time.
+    /// Puts one thing back. Doing it twice changes nothing the second time. Noted on the receipt is that the platform goes
+    /// on by itself.
     ///
     /// # Errors
     /// Why it could not be done; nothing else is tried then.
-    pub async fn perform(&self, undo: &Undo) -> Result<(), Fault> {
+    pub async fn perform(&self, undo: &Undo, receipt: &Receipt) -> Result<(), Fault> {
         // What it would undo is another run's by now.
         if self.is_lost() {
             return Ok(());
         }
-        undo::perform(self, undo).await
+        undo::perform(self, undo, receipt).await
     }
 
     fn demand(&self) -> Demand {

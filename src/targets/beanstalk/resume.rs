@@ -11,7 +11,7 @@ use super::undo::of_this_run;
 use super::{Beanstalk, ImageToDeploy, Live, Survey};
 use crate::engine::StageCx;
 use crate::engine::journal::{Previous, Work};
-use crate::engine::undo::Undo;
+use crate::engine::undo::{Receipt, Undo};
 use crate::fault::Fault;
 use crate::inputs::OnBusy;
 
@@ -108,7 +108,7 @@ impl Beanstalk {
         self.sent_swap.replace(work.site.swap.clone());
         let mut left = Vec::new();
         for undo in work.undo.iter().rev() {
-            match self.perform(undo).await {
+            match self.perform(undo, &Receipt::default()).await {
                 Ok(()) => cx.note(format!("done: {undo}")),
                 Err(fault) => {
                     cx.warn(format!("could not {undo}: {fault}; do it with: {}", undo.command()));
@@ -130,7 +130,7 @@ impl Beanstalk {
         for left in &journal.left {
             self.adopted.borrow_mut().extend(left.runs.iter().cloned());
             let undo = &left.undo;
-            match timeout(LEFT_LIMIT, self.perform(undo)).await {
+            match timeout(LEFT_LIMIT, self.perform(undo, &Receipt::default())).await {
                 Ok(Ok(())) => {
                     cx.note(format!("an earlier run left it: {undo}: done"));
                     if let Some(book) = self.book.get() {

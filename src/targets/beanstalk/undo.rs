@@ -13,7 +13,7 @@ use super::{Beanstalk, wait};
 use crate::engine::event::Fact;
 use crate::engine::in_words;
 use crate::engine::retry::pause;
-use crate::engine::undo::Undo;
+use crate::engine::undo::{Receipt, Undo};
 use crate::fault::Fault;
 
 /// How long an environment that cannot be terminated yet is waited for: a first launch ends or fails within this.
@@ -23,10 +23,10 @@ const BUSY_LIMIT: Duration = Duration::from_secs(30 * 60);
 const END_LIMIT: Duration = Duration::from_secs(30 * 60);
 
 /// Carries one out.
-pub async fn perform(site: &Beanstalk, undo: &Undo) -> Result<(), Fault> {
+pub async fn perform(site: &Beanstalk, undo: &Undo, receipt: &Receipt) -> Result<(), Fault> {
     match undo {
         Undo::EndEnvironment { environment, live_cname, .. } => match of_this_run(site, environment).await? {
-            Some(ours) => site.end(None, &ours, live_cname.as_deref()).await,
+            Some(ours) => site.end(None, &ours, live_cname.as_deref(), receipt).await,
             None => Ok(()),
         },
         Undo::SwapBack { cname, from, back, .. } => swap_back(site, cname, from, back).await,
@@ -163,6 +163,7 @@ impl Beanstalk {
         told: Told<'_>,
         environment: &Environment,
         live_cname: Option<&str>,
+        receipt: &Receipt,
     ) -> Result<(), Fault> {
         let (id, name) = (&environment.id, &environment.name);
         let began = Instant::now();
@@ -191,6 +192,7 @@ impl Beanstalk {
                 }
             }
         };
+        receipt.taken();
         let operation = Operation {
             kind: Kind::Terminate,
             environment_id: id.clone(),

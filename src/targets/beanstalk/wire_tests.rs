@@ -101,7 +101,7 @@ fn environments(all: &[String]) -> (u16, String) {
 /// Runs `work` as a stage: its result or fault, and how many calls it repeated.
 async fn staged<T>(work: impl AsyncFnOnce(&StageCx) -> Result<T, Fault>) -> (Result<T, String>, usize) {
     let (sender, mut receiver) = events();
-    let engine = Engine::new(sender, Cancel::never(), Rc::new(|_| Box::pin(async { Ok(()) })));
+    let engine = Engine::new(sender, Cancel::never(), Rc::new(|_, _| Box::pin(async { Ok(()) })));
     let result = engine.stage(Stage::Deploy, Duration::from_secs(60), work).await;
     drop(engine);
     let (mut retried, mut why) = (0, String::new());
@@ -202,7 +202,7 @@ async fn a_swap_whose_answer_was_lost_is_not_sent_twice() {
         back: "e-green".into(),
         region: "local".into(),
     };
-    assert!(site.perform(&undo).await.is_ok(), "who has the name already gets it for nothing");
+    assert!(site.perform(&undo, &Receipt::default()).await.is_ok(), "who has the name already gets it for nothing");
     assert_eq!(world.lock().unwrap().asked.iter().filter(|action| *action == "SwapEnvironmentCNAMEs").count(), 1);
 }
 
@@ -223,8 +223,8 @@ async fn undo_ends_only_what_this_run_made_and_nothing_that_is_live() {
         region: "local".into(),
         live_cname: Some("shop.local.elasticbeanstalk.com".into()),
     };
-    assert!(site.perform(&end("theirs")).await.is_ok(), "what is not ours counts as not there");
-    let refused = site.perform(&end("ours")).await.unwrap_err();
+    assert!(site.perform(&end("theirs"), &Receipt::default()).await.is_ok(), "what is not ours counts as not there");
+    let refused = site.perform(&end("ours"), &Receipt::default()).await.unwrap_err();
     assert!(refused.to_string().contains("it is live and stays"));
     assert!(!world.lock().unwrap().asked.iter().any(|action| action == "TerminateEnvironment"));
 }

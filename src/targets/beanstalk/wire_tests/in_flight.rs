@@ -64,7 +64,7 @@ async fn a_swap_that_begins_after_its_stage_was_given_up_is_swapped_back() {
     }
     let back =
         Undo::SwapBack { cname: LIVE.into(), from: "e-green".into(), back: "e-blue".into(), region: "local".into() };
-    assert_eq!(site.perform(&back).await.map_err(|fault| fault.to_string()), Ok(()));
+    assert_eq!(site.perform(&back, &Receipt::default()).await.map_err(|fault| fault.to_string()), Ok(()));
     assert_eq!(count(&world, "SwapEnvironmentCNAMEs"), 2);
 }
 
@@ -104,7 +104,7 @@ async fn an_environment_that_shows_after_its_stage_was_given_up_is_ended() {
         }
     };
     assert!(staged(given_up).await.0.is_ok());
-    assert_eq!(site.perform(&end(&name)).await.map_err(|fault| fault.to_string()), Ok(()));
+    assert_eq!(site.perform(&end(&name), &Receipt::default()).await.map_err(|fault| fault.to_string()), Ok(()));
     assert_eq!(count(&world, "TerminateEnvironment"), 1);
 }
 
