@@ -1,5 +1,6 @@
 //! Where the APIs are: Amazon's, or the embedded cloud's. After this file the clients cannot tell the difference.
 
+pub mod code;
 mod listening;
 
 use std::rc::Rc;
@@ -14,6 +15,7 @@ use crate::local::container::CNAME_SUFFIX;
 use crate::local::journal::JournalFile;
 use crate::probe::client::Standpoint;
 use crate::targets::beanstalk::Journals;
+pub use listening::keeping_time;
 
 /// A cloud and how to reach it.
 pub struct Cloud {
@@ -32,30 +34,28 @@ impl Cloud {
     /// Amazon's APIs, with the ambient credentials; the SDK reads its own variables and files. `own_endpoint` says that
     /// another endpoint was configured, which cannot be expected to have a host name for every bucket.
     pub async fn aws(plan: &AwsPlan, own_endpoint: bool) -> Self {
-        let http = http_client();
         // What fetches credentials is given the plain client: some of it asks this machine, whose time is no news.
-        let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http.clone());
+        let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http_client());
         if let Some(region) = &plan.region {
             loader = loader.region(Region::new(region.clone()));
         }
         let clock = Clock::new();
-        let sdk = listening::keeping_time(loader.load().await, http, &clock);
+        let sdk = keeping_time(loader.load().await, &clock);
         Self { sdk: Some(sdk), path_style: own_endpoint, local: None, clock }
     }
 
     /// The embedded cloud.
     pub async fn local(local: LocalCloud) -> Self {
         let credentials = aws_sdk_sts::config::Credentials::new("local", "local", None, None, "the local cloud");
-        let http = http_client();
         let sdk = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(http.clone())
+            .http_client(http_client())
             .endpoint_url(&local.endpoint)
             .region(Region::new(local.region.clone()))
             .credentials_provider(credentials)
             .load()
             .await;
         let clock = Clock::new();
-        let sdk = listening::keeping_time(sdk, http, &clock);
+        let sdk = keeping_time(sdk, &clock);
         Self { sdk: Some(sdk), path_style: true, local: Some(local), clock }
     }
 

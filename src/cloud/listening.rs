@@ -23,10 +23,11 @@ impl TimeSource for Clock {
 ///
 /// The SDK would correct its signatures too, for each client apart; with a clock that moves under it, it would correct
 /// them twice.
-pub(super) fn keeping_time(sdk: SdkConfig, http: SharedHttpClient, clock: &Clock) -> SdkConfig {
-    let http = SharedHttpClient::new(Listening { inner: http, clock: clock.clone() });
-    let sdk = sdk.into_builder().http_client(http).time_source(clock.clone());
-    sdk.disable_clock_skew_correction(true).build()
+pub fn keeping_time(sdk: SdkConfig, clock: &Clock) -> SdkConfig {
+    let listening = sdk.http_client().map(|inner| Listening { inner, clock: clock.clone() });
+    let mut sdk = sdk.into_builder().time_source(clock.clone()).disable_clock_skew_correction(true);
+    sdk.set_http_client(listening.map(SharedHttpClient::new));
+    sdk.build()
 }
 
 /// An HTTP client whose answers are listened to.

@@ -20,6 +20,7 @@ mod progress;
 mod refusal;
 mod session;
 mod tarball;
+mod volume;
 mod wire;
 
 use std::collections::HashMap;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use bollard::models::NetworkCreateRequest;
+use bollard::models::{Network, NetworkCreateRequest};
 use bollard::query_parameters::ListNetworksOptions;
 use tokio::time::Instant;
 
@@ -22,7 +22,7 @@ impl Docker {
     /// The name is taken, the daemon has no addresses left, or it refuses.
     pub async fn create_network(&self, name: &str, labels: &Labels) -> Result<(), Fault> {
         let what = format!("could not create network {name}");
-        if self.networks("name", name).await?.iter().any(|known| known == name) {
+        if self.networks("name", name).await?.iter().any(|(known, _)| known == name) {
             return Err(Fault::new(what).cause("a network of that name is there already"));
         }
         let request = NetworkCreateRequest {
@@ -55,14 +55,23 @@ impl Docker {
     /// # Errors
     /// The daemon could not be asked.
     pub async fn networks_labelled(&self, label: &str) -> Result<Vec<String>, Fault> {
+        Ok(self.networks("label", label).await?.into_iter().map(|(name, _)| name).collect())
+    }
+
+    /// Networks that carry a label, `name` or `name=value`, with all their labels.
+    ///
+    /// # Errors
+    /// The daemon could not be asked.
+    pub async fn networks_with(&self, label: &str) -> Result<Vec<(String, Labels)>, Fault> {
         self.networks("label", label).await
     }
 
-    async fn networks(&self, filter: &str, value: &str) -> Result<Vec<String>, Fault> {
+    pub(super) async fn networks(&self, filter: &str, value: &str) -> Result<Vec<(String, Labels)>, Fault> {
         let filters = HashMap::from([(filter.to_owned(), vec![value.to_owned()])]);
         let listed = self.client.list_networks(Some(ListNetworksOptions { filters: Some(filters) })).await;
         let listed =
             listed.map_err(|error| refused(format!("could not list networks with {filter} {value}"), error))?;
-        Ok(listed.into_iter().filter_map(|network| network.name).collect())
+        let known = |network: Network| Some((network.name?, network.labels.unwrap_or_default()));
+        Ok(listed.into_iter().filter_map(known).collect())
     }
 }

@@ -15,6 +15,9 @@ use crate::fault::Fault;
 /// The program's path in an image made here.
 const PROGRAM: &str = "/beanline";
 
+/// The label that says from when on anybody may remove a docker object.
+const EXPIRES: &str = "io.beanline.expires";
+
 /// Where a Linux host keeps the certificates it trusts: Debian's place, which is also ours in the image, then Fedora's.
 const CERTIFICATES: [&str; 2] = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"];
 
@@ -29,7 +32,7 @@ pub struct OwnImage {
 
 impl Docker {
     /// The image we run in, if this daemon runs us and the image's entrypoint is this program; else our executable,
-    /// imported once under a name that holds its hash.
+    /// imported once under a name that holds its hash; of `labels` it carries the expiry alone.
     ///
     /// # Errors
     /// The executable needs libraries that an empty image does not have, or the daemon refuses.
@@ -89,10 +92,16 @@ impl Docker {
                 }
                 certificates.map_or(Ok(()), |path| append_file(tar, &path, &CERTIFICATES[0][1..], 0o644))
             });
-            self.import_stream(tar.bytes, &reference, labels, &[PROGRAM]).await?;
+            self.import_stream(tar.bytes, &reference, &of_the_image(labels), &[PROGRAM]).await?;
         }
         Ok(OwnImage { reference, imported: true })
     }
+}
+
+/// Containers inherit an image's labels, and the image outlives who imported it: whose it was must not pass for whose
+/// they are. All of ours have an expiry of their own.
+fn of_the_image(labels: &Labels) -> Labels {
+    labels.iter().filter(|(name, _)| *name == EXPIRES).map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// The first bytes of a file, and twelve hex digits of the hash of all of it.

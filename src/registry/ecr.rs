@@ -9,6 +9,7 @@ use aws_sdk_ecr::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::cloud::code;
 use crate::docker::Login;
 use crate::engine::retry::{Failure, Policy, retry};
 use crate::fault::Fault;
@@ -173,9 +174,7 @@ where
     R: std::fmt::Debug,
     SdkError<E, R>: std::error::Error,
 {
-    const THROTTLED: [&str; 4] =
-        ["ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded"];
-    let code = error.code().unwrap_or_default();
+    let (code, message) = (error.code().unwrap_or_default(), error.message().unwrap_or_default());
     let fault = Fault::new(what);
     let fault = match error.message() {
         Some(message) => fault.cause(format!("{code}: {message}")),
@@ -183,26 +182,20 @@ where
         None => fault.cause(DisplayErrorContext(error).to_string()),
     };
     match error {
-        SdkError::TimeoutError(_) | SdkError::ResponseError(_) => Failure::Passing(fault),
-        // The SDK gives a kind to a connection that was closed too early, and none to what cannot be repeated.
-        SdkError::DispatchFailure(broken) if broken.is_io() || broken.is_timeout() || broken.as_other().is_some() => {
-            Failure::Passing(fault)
-        }
+        unanswered if code::is_unanswered(unanswered) => Failure::Passing(fault),
         SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) => Failure::Final(
             fault.hint("set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or another source of credentials"),
         ),
-        _ if THROTTLED.contains(&code) || code == "ServerException" || code == "InternalFailure" => {
+        _ if code::is_throttling(code) || code::is_passing(code) || code::is_out_of_time(code, message) => {
             Failure::Passing(fault)
         }
-        _ if code.starts_with("AccessDenied") => {
+        _ if code::is_denial(code) => {
             Failure::Final(fault.hint(format!("give the caller this statement: {statement}")))
         }
-        _ => match code {
-            "ExpiredTokenException" | "UnrecognizedClientException" | "InvalidSignatureException" => {
-                Failure::Final(fault.hint("the AWS credentials are expired or wrong: renew them"))
-            }
-            _ => Failure::Final(fault),
-        },
+        _ if code::is_expired(code) || code::is_unknown_caller(code) => {
+            Failure::Final(fault.hint("the AWS credentials are expired or wrong: renew them"))
+        }
+        _ => Failure::Final(fault),
     }
 }
 

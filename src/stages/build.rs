@@ -1,7 +1,10 @@
 //! build: `Plan` → [`BuiltImage`], once, by the daemon's BuildKit.
 
+use chrono::Utc;
+
 use super::check::Checked;
 use super::push::PushedImage;
+use super::sweep::{Temporary, sweep};
 use crate::docker::{BuildRequest, ImageFacts, Login};
 use crate::engine::StageCx;
 use crate::engine::event::Fact;
@@ -49,7 +52,7 @@ fn request(plan: &Plan, logins: Vec<Login>) -> BuildRequest {
         pull: build.pull,
         no_cache: build.no_cache,
         logins,
-        reference: format!("beanline-run:{}", plan.run_id),
+        reference: Temporary::of(plan, Utc::now().timestamp()).to_string(),
     }
 }
 
@@ -59,6 +62,8 @@ fn request(plan: &Plan, logins: Vec<Login>) -> BuildRequest {
 /// The step that failed, with its last lines.
 pub async fn build(cx: &StageCx, plan: &Plan, checked: &Checked) -> Result<BuiltImage, Fault> {
     let docker = checked.docker()?;
+    // By this machine's clock, which also wrote the labels.
+    sweep(cx, docker, plan, Utc::now().timestamp()).await;
     let logins = checked.registry.iter().filter_map(|registry| registry.login().cloned()).collect();
     let request = request(plan, logins);
     cx.note(format!("building {} from {}", plan.revision, request.dockerfile));

@@ -9,6 +9,7 @@ mod http_check;
 mod junit;
 pub mod promote;
 pub mod push;
+pub mod sweep;
 pub mod unit_test;
 
 use std::cell::RefCell;
@@ -41,11 +42,16 @@ pub const EXPIRES_LABEL: &str = "io.beanline.expires";
 
 /// Labels on every docker object of a run: whose it is, and from when on anybody may remove it.
 pub fn labels(plan: &Plan) -> Labels {
-    let expires = chrono::Utc::now().timestamp() + (plan.timeout + GRACE).as_secs() as i64;
+    let expires = expires(plan, chrono::Utc::now().timestamp());
     let mut labels =
         Labels::from([(RUN_LABEL.to_owned(), plan.run_id.clone()), (EXPIRES_LABEL.to_owned(), expires.to_string())]);
     labels.extend(plan.ci.job.iter().map(|job| (JOB_LABEL.to_owned(), job.clone())));
     labels
+}
+
+/// When what is made `now` may be removed by anybody, in Unix seconds: ten minutes after the run must have ended.
+fn expires(plan: &Plan, now: i64) -> i64 {
+    now.saturating_add_unsigned((plan.timeout + GRACE).as_secs())
 }
 
 /// Entrypoint and command of a container that runs `command`: exec form as it is, else `sh -c`, with the image's

@@ -95,7 +95,10 @@ async fn a_dynamic_executable_is_refused_before_it_becomes_an_image() {
         let executable = std::env::current_exe().unwrap();
         match bench.docker.import_executable(&executable, &bench.labels()).await {
             Err(fault) => assert!(fault.to_string().contains("dynamically linked"), "{fault}"),
-            Ok(own) => assert!(own.imported, "the tests themselves were built static"),
+            Ok(own) => {
+                bench.docker.remove_image(&own.reference).await.unwrap();
+                assert!(own.imported, "the tests themselves were built static");
+            }
         }
         let script = bench.docker.import_executable(Path::new("/proc/self/status"), &bench.labels()).await;
         assert!(script.unwrap_err().to_string().contains("no 64-bit Linux program"));

@@ -125,6 +125,24 @@ impl Answer {
         Self { status, content_type, request_id: new_request_id(), body: body.to_string() }
     }
 
+    /// A refusal in the form that clients of this service read.
+    pub fn refusal(service: Service, status: StatusCode, code: &str, message: &str) -> Self {
+        let id = new_request_id();
+        if service.speaks_json() {
+            return Self::json(status, &serde_json::json!({ "__type": code, "message": message }));
+        }
+        let message = quick_xml::escape::escape(message);
+        let (code, id_element) = (format!("<Code>{code}</Code>"), format!("<RequestId>{id}</RequestId>"));
+        let body = match service {
+            Service::S3 => format!("<Error>{code}<Message>{message}</Message>{id_element}</Error>"),
+            _ => format!(
+                "<ErrorResponse><Error><Type>Sender</Type>{code}<Message>{message}</Message></Error>{id_element}\
+                 </ErrorResponse>"
+            ),
+        };
+        Self::xml(status, id, body)
+    }
+
     /// The answer as HTTP.
     pub(super) fn into_http(self) -> Response<Body> {
         let mut response = Response::new(Body::from(self.body));

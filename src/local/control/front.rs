@@ -3,14 +3,18 @@
 use axum::body::Body;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming;
 use s3s::service::S3Service;
 
 use super::KEYS;
-use super::beanstalk::Beanstalk;
-use super::call::{Answer, Call, CallLog, Scope, Service, new_request_id};
-use super::ecr::Ecr;
-use super::sts;
+use super::beanstalk::faults::Target;
+use super::beanstalk::{self, Beanstalk};
+use super::call::{Answer, Call, CallLog, Scope, Service};
+use super::ecr::{self, Ecr};
+use super::state::{State, Store};
+use super::trouble::{self, Before, Trouble};
+use super::{s3, skew, sts};
+use crate::engine::retry::pause;
+use crate::fault::Fault;
 
 /// No body but an S3 object is larger: an ECR manifest has at most 4 MiB (ECR service quotas).
 const LARGEST_BODY: usize = 5 << 20;
@@ -18,21 +22,45 @@ const LARGEST_BODY: usize = 5 << 20;
 /// The services.
 pub(super) struct Front {
     pub calls: CallLog,
+    pub store: Store,
     pub beanstalk: Beanstalk,
     pub s3: S3Service,
     pub ecr: Ecr,
 }
 
+/// What is asked for.
+struct Asked {
+    service: Service,
+    action: String,
+    /// What it is about, where the action alone does not say.
+    resource: Option<String>,
+}
+
 impl Front {
-    /// Answers one request.
-    pub async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+    /// Answers one request, at the time that it is in this world. [`Closed`](super::trouble::Closed) among an answer's
+    /// extensions says that the connection breaks instead.
+    pub async fn answer(&self, request: Request<s3s::Body>) -> Response<Body> {
+        let dated = async {
+            let mut response = self.let_in(request).await;
+            skew::date(&mut response);
+            response
+        };
+        skew::during(self.store.read(State::skew), dated).await
+    }
+
+    async fn let_in(&self, request: Request<s3s::Body>) -> Response<Body> {
         let query = request.uri().query().unwrap_or_default();
         let query: Vec<(String, String)> = serde_urlencoded::from_str(query).unwrap_or_default();
         let presigned = query.iter().find(|(name, _)| name == "X-Amz-Credential").map(|(_, value)| value.as_str());
         let service = match Scope::of(request.headers(), presigned) {
             Some(scope) => match Service::named(scope.service) {
+                Some(service) if let Some(refusal) = skew::refuse(service, &request) => return refusal.into_http(),
                 // It checks the signature, and so the key, itself.
-                Some(Service::S3) => return self.answer_s3(request).await,
+                Some(Service::S3) => {
+                    let (action, resource) = s3::action(request.method(), request.uri().path(), &query);
+                    let asked = Asked { service: Service::S3, action: action.to_owned(), resource };
+                    return self.meet(asked, self.answer_s3(request)).await;
+                }
                 Some(service) if KEYS.iter().any(|(key, _)| *key == scope.access_key) => Some(service),
                 Some(service) => return unknown_key(service).into_http(),
                 None => return unknown_service(scope.service).into_http(),
@@ -49,8 +77,8 @@ impl Front {
         self.dispatch(service, &call).await
     }
 
-    async fn answer_s3(&self, request: Request<Incoming>) -> Response<Body> {
-        match self.s3.call(request.map(s3s::Body::from)).await {
+    async fn answer_s3(&self, request: Request<s3s::Body>) -> Response<Body> {
+        match self.s3.call(request).await {
             Ok(response) => response.map(Body::new),
             Err(_) => {
                 let message = "the answer could not be written";
@@ -67,26 +95,64 @@ impl Front {
             None if action == "AssumeRoleWithWebIdentity" => Service::Sts,
             None => return unsigned().into_http(),
         };
-        self.calls.count(service, &action);
-        match service {
-            Service::Beanstalk => self.beanstalk.answer(&call.text()).await,
-            Service::Ecr => self.ecr.answer(call).await.into_http(),
-            Service::Sts => sts::answer(call),
-            // Its requests were sent there before their bodies were read.
-            Service::S3 => unknown_service(service.name()).into_http(),
+        let resource = (service == Service::Ecr).then(|| ecr::repository(call)).flatten();
+        let answer = async {
+            match service {
+                Service::Beanstalk => self.beanstalk.answer(&call.text()).await,
+                Service::Ecr => self.ecr.answer(call).await.into_http(),
+                Service::Sts => sts::answer(call),
+                // Its requests were sent there before their bodies were read.
+                Service::S3 => unknown_service(service.name()).into_http(),
+            }
+        };
+        self.meet(Asked { service, action, resource }, answer).await
+    }
+
+    /// Answers, unless what was set to go wrong comes between.
+    async fn meet(&self, asked: Asked, answer: impl Future<Output = Response<Body>>) -> Response<Body> {
+        self.calls.count(asked.service, &asked.action);
+        let trouble = self.trouble(&asked);
+        let remembered = self.remember(&asked, trouble);
+        let response = match trouble.before {
+            _ if let Err(fault) = remembered => {
+                refusal(StatusCode::INTERNAL_SERVER_ERROR, "InternalFailure", &fault.to_string()).into_http()
+            }
+            Some(Before::Refused(reason)) => trouble::refusal(asked.service, reason).into_http(),
+            Some(Before::Broken) => trouble::closed(),
+            None => answer.await,
+        };
+        if !trouble.hold.is_zero() {
+            pause(trouble.hold).await;
         }
+        if trouble.lost { trouble::closed() } else { response }
+    }
+
+    /// What goes wrong with this call; not with those by which things are made to go wrong.
+    fn trouble(&self, asked: &Asked) -> Trouble {
+        let target = Target::Call { service: asked.service.name(), action: &asked.action };
+        if beanstalk::is_ours(&asked.action) || !self.store.read(|state| trouble::is_near(state, target)) {
+            return Trouble::default();
+        }
+        // A count that cannot be written down is still one less in memory.
+        self.store.change(|state| trouble::meet(state, target)).unwrap_or_default()
+    }
+
+    /// Remembers a call that changes something or tries to. What reaches Beanstalk is remembered there, with the id
+    /// that its events bear.
+    fn remember(&self, asked: &Asked, trouble: Trouble) -> Result<(), Fault> {
+        let reaches_beanstalk = asked.service == Service::Beanstalk && trouble.before.is_none();
+        let changes = !beanstalk::is_reading(&asked.action) && asked.service != Service::Sts;
+        if reaches_beanstalk || !changes || beanstalk::is_ours(&asked.action) {
+            return Ok(());
+        }
+        let (service, resource) = (asked.service.name(), asked.resource.clone());
+        self.store.change(|state| state.record_for(service, &asked.action, "", resource))
     }
 }
 
 /// A refusal by the front door, in the query protocol's form, which every AWS client can read.
 fn refusal(status: StatusCode, code: &str, message: &str) -> Answer {
-    let id = new_request_id();
-    let message = quick_xml::escape::escape(message);
-    let body = format!(
-        "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>\
-         <RequestId>{id}</RequestId></ErrorResponse>"
-    );
-    Answer::xml(status, id, body)
+    Answer::refusal(Service::Beanstalk, status, code, message)
 }
 
 fn unsigned() -> Answer {
@@ -100,9 +166,9 @@ fn unknown_service(name: &str) -> Answer {
 
 fn unknown_key(service: Service) -> Answer {
     let message = "The security token included in the request is invalid.";
-    if service.speaks_json() {
-        let body = serde_json::json!({ "__type": "UnrecognizedClientException", "message": message });
-        return Answer::json(StatusCode::BAD_REQUEST, &body);
-    }
-    refusal(StatusCode::FORBIDDEN, "InvalidClientTokenId", message)
+    let (status, code) = match service.speaks_json() {
+        true => (StatusCode::BAD_REQUEST, "UnrecognizedClientException"),
+        false => (StatusCode::FORBIDDEN, "InvalidClientTokenId"),
+    };
+    Answer::refusal(service, status, code, message)
 }

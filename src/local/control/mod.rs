@@ -9,16 +9,20 @@ mod front;
 pub mod nodes;
 pub mod query;
 pub mod s3;
+mod skew;
 pub mod state;
 mod sts;
 #[cfg(test)]
 mod tests;
+mod trouble;
 
-use std::convert::Infallible;
+use std::io;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use axum::body::Body;
+use http::Response;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -36,6 +40,7 @@ use front::Front;
 use nodes::{Ground, Nodes};
 use s3::{Objects, Shelf};
 use state::Store;
+use trouble::Closed;
 
 /// The account id of the local cloud.
 pub const ACCOUNT: &str = "000000000000";
@@ -93,11 +98,12 @@ impl ControlPlane {
         let objects = Objects::in_directory(&settings.directory.join("s3"));
         let password = Secret::new(settings.store.read(|state| state.registry_password.clone()));
         let shelf = Arc::new(Shelf { objects: objects.clone(), endpoint: endpoint.clone() });
-        let beanstalk = Beanstalk::new(settings.store, settings.pace, shelf);
+        let beanstalk = Beanstalk::new(settings.store.clone(), settings.pace, shelf);
         let front = Arc::new(Front {
             calls: calls.clone(),
+            store: settings.store,
             beanstalk: beanstalk.clone(),
-            s3: s3::service(objects.clone(), calls.clone()),
+            s3: s3::service(objects.clone()),
             ecr: Ecr { plane: settings.plane.clone(), host: settings.registry, password },
         });
         let tasks = vec![tokio::spawn(serve(listener, front))];
@@ -138,6 +144,14 @@ impl Drop for ControlPlane {
     }
 }
 
+/// The answer, unless the connection is to be closed instead.
+fn open(answer: Response<Body>) -> io::Result<Response<Body>> {
+    match answer.extensions().get::<Closed>() {
+        None => Ok(answer),
+        Some(Closed) => Err(io::Error::other("closed as it was told")),
+    }
+}
+
 /// Accepts connections. They belong to this task and end with it.
 async fn serve(listener: TcpListener, front: Arc<Front>) {
     let mut connections = JoinSet::new();
@@ -148,7 +162,7 @@ async fn serve(listener: TcpListener, front: Arc<Front>) {
                 let front = front.clone();
                 let service = service_fn(move |request| {
                     let front = front.clone();
-                    async move { Ok::<_, Infallible>(front.answer(request).await) }
+                    async move { open(front.answer(request.map(s3s::Body::from)).await) }
                 });
                 connections.spawn(async move {
                     // A client that hangs up is no concern of ours.

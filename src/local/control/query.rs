@@ -10,6 +10,8 @@ use http::{Response, StatusCode};
 use quick_xml::Writer;
 use quick_xml::events::BytesText;
 
+use super::skew;
+
 /// A request's fields: `Action=…&VersionLabels.member.1=…&SourceBundle.S3Bucket=…`.
 #[derive(Clone, Debug, Default)]
 pub struct Form {
@@ -102,7 +104,7 @@ impl Form {
     pub fn time(&self, name: &str) -> Result<Option<DateTime<Utc>>, ApiError> {
         let Some(text) = self.text(name) else { return Ok(None) };
         match DateTime::parse_from_rfc3339(text) {
-            Ok(time) => Ok(Some(time.to_utc())),
+            Ok(time) => Ok(Some(skew::meant(time.to_utc()))),
             Err(_) => Err(ApiError::constraint(text, name, "Member must be an ISO 8601 time")),
         }
     }
@@ -194,7 +196,7 @@ pub fn text(name: &'static str, text: impl ToString) -> Element {
 
 /// `<name>2026-11-20T10:00:00.000Z</name>`.
 pub fn time(name: &'static str, time: DateTime<Utc>) -> Element {
-    text(name, time.to_rfc3339_opts(SecondsFormat::Millis, true))
+    text(name, skew::told(time).to_rfc3339_opts(SecondsFormat::Millis, true))
 }
 
 /// `<name>children</name>`.

@@ -55,8 +55,14 @@ pub struct Call {
     pub time: DateTime<Utc>,
     /// `UpdateEnvironment`, `PutImage`, …
     pub action: String,
-    /// The request id it was answered with.
+    /// The request id it was answered with; empty where the answer is not ours to number.
     pub request_id: String,
+    /// The service's signing name.
+    #[serde(default)]
+    pub service: String,
+    /// What it is about, where the action alone does not say: an object as `bucket/key`, a repository.
+    #[serde(default)]
+    pub resource: Option<String>,
 }
 
 impl State {
@@ -85,9 +91,15 @@ impl State {
         self.sequence
     }
 
-    /// Remembers a call.
+    /// Remembers a call of Beanstalk.
     pub fn record(&mut self, action: &str, request_id: &str) {
-        self.calls.push(Call { time: now(), action: action.to_owned(), request_id: request_id.to_owned() });
+        self.record_for("elasticbeanstalk", action, request_id, None);
+    }
+
+    /// Remembers a call of a service, by its signing name.
+    pub fn record_for(&mut self, service: &str, action: &str, request_id: &str, resource: Option<String>) {
+        let (service, action, request_id) = (service.to_owned(), action.to_owned(), request_id.to_owned());
+        self.calls.push(Call { time: now(), action, request_id, service, resource });
         let surplus = self.calls.len().saturating_sub(CALLS_KEPT);
         self.calls.drain(..surplus);
     }

@@ -13,6 +13,8 @@ use crate::local::plane::{Plane, PlaneConfig};
 pub(super) struct World {
     pub control: ControlPlane,
     pub plane: PlaneClient,
+    /// Where docker would find the registry: `127.0.0.1:PORT`.
+    pub registry: String,
     data_plane: JoinHandle<()>,
     directory: PathBuf,
 }
@@ -35,7 +37,7 @@ impl World {
         let control = ControlPlane::start(settings).await.unwrap();
         // It runs until its task is ended; if it breaks, the requests of the test do.
         let data_plane = tokio::spawn(async move { drop(data_plane.run().await) });
-        Self { control, plane, data_plane, directory }
+        Self { control, plane, registry: addresses.registry.to_string(), data_plane, directory }
     }
 
     /// What an AWS client needs to know, with these keys.

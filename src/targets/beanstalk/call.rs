@@ -6,6 +6,7 @@ use std::time::Duration;
 use aws_sdk_elasticbeanstalk::config::http::HttpResponse;
 use aws_sdk_elasticbeanstalk::error::{ProvideErrorMetadata, SdkError};
 
+use crate::cloud::code;
 use crate::engine::StageCx;
 use crate::engine::retry::{Failure, Policy, retry};
 use crate::fault::Fault;
@@ -45,7 +46,7 @@ impl ApiError {
 
     /// Whether a policy forbids the call.
     pub fn is_denied(&self) -> bool {
-        is_denial(&self.code)
+        code::is_denial(&self.code)
     }
 
     /// For the reader.
@@ -109,16 +110,13 @@ where
     let code = error.code().unwrap_or_default().to_owned();
     let message = error.message().unwrap_or_default().to_owned();
     let status = error.raw_response().map(|response| response.status().as_u16());
-    let throttled = is_throttling(&code) || status == Some(429);
+    let throttled = code::is_throttling(&code) || status == Some(429);
     let passing = match &error {
         SdkError::ServiceError(_) => {
-            throttled || is_passing(&code) || status.is_some_and(|status| status >= 500) && code != "NotImplemented"
+            let is_theirs = code::is_passing(&code) || status.is_some_and(|status| status >= 500);
+            throttled || code::is_out_of_time(&code, &message) || is_theirs && code != "NotImplemented"
         }
-        // A connection that was closed before the answer came has a kind of its own; what cannot be repeated, such as a
-        // certificate that is not trusted, has none.
-        SdkError::DispatchFailure(failure) => failure.is_io() || failure.is_timeout() || failure.as_other().is_some(),
-        SdkError::TimeoutError(_) | SdkError::ResponseError(_) => true,
-        _ => false,
+        other => code::is_unanswered(other),
     };
     let fault = match &error {
         SdkError::ServiceError(_) if throttled => Fault::new(format!("{call} was throttled")).cause(&message),
@@ -131,36 +129,11 @@ where
     ApiError { code, message, passing, throttled, fault: Box::new(fault) }
 }
 
-fn is_throttling(code: &str) -> bool {
-    const CODES: [&str; 5] =
-        ["Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException", "SlowDown"];
-    CODES.contains(&code)
-}
-
-/// A signature that grew old on a slow line is made anew by the next attempt.
-fn is_passing(code: &str) -> bool {
-    const CODES: [&str; 5] =
-        ["ServiceUnavailable", "InternalFailure", "InternalError", "RequestExpired", "RequestTimeout"];
-    CODES.contains(&code)
-}
-
-fn is_denial(code: &str) -> bool {
-    ["AccessDenied", "AccessDeniedException", "UnauthorizedOperation"].contains(&code)
-        || code.starts_with("InsufficientPrivileges")
-}
-
 fn service_fault(call: &str, code: &str, message: &str, status: Option<u16>) -> Fault {
-    const CREDENTIALS: [&str; 5] = [
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "InvalidClientTokenId",
-        "SignatureDoesNotMatch",
-        "UnrecognizedClientException",
-    ];
-    if is_denial(code) {
+    if code::is_denial(code) {
         return denial(call, message);
     }
-    if CREDENTIALS.contains(&code) {
+    if code::is_expired(code) || code::is_unknown_caller(code) {
         return Fault::new(format!("AWS did not accept the credentials for {call}"))
             .cause(format!("{code}: {message}"))
             .hint("check the credentials in the environment, and that they are not older than their session");

@@ -1,5 +1,6 @@
-//! What the local Beanstalk was told to do wrong. Data: a fault is set, used up, and cleared like anything else.
+//! What the local cloud was told to do wrong. Data: a fault is set, used up, and cleared like anything else.
 
+use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
 use crate::local::control::query::{Answer, ApiError, Form};
@@ -20,10 +21,20 @@ pub enum FaultName {
     NoSuccessEvent,
     /// Calls are refused with `Throttling`.
     Throttle,
-    /// Calls are refused with status 500.
+    /// Calls are refused with status 503.
+    #[serde(alias = "unavailable")]
     ServerError,
+    /// Calls are refused with status 500.
+    InternalError,
+    /// Calls are refused since the caller's session is over.
+    ExpiredToken,
+    /// The connection breaks before the call takes effect.
+    Reset,
     /// The call takes effect, its answer does not arrive.
+    #[serde(alias = "lose")]
     AnswerLost,
+    /// The answer arrives `millis` later.
+    Slow,
     /// A deployment fails on all instances and leaves them as they were.
     Rollback,
     /// An update does not go on while this is set.
@@ -32,6 +43,8 @@ pub enum FaultName {
     SwapRefused,
     /// A deployment leaves the last instance on the old version and reports success.
     MixedFleet,
+    /// The world's clock is `seconds` ahead of this machine's, or behind it.
+    Skew,
 }
 
 /// A fault that is set.
@@ -39,6 +52,12 @@ pub enum FaultName {
 pub struct SetFault {
     /// What goes wrong.
     pub name: FaultName,
+    /// Only for calls of this service, by its signing name.
+    #[serde(default)]
+    pub service: Option<String>,
+    /// So many calls, or whatever else it is for, are left alone before.
+    #[serde(default)]
+    pub skip: u32,
     /// Only for calls of this action.
     pub action: Option<String>,
     /// Only for this environment, by name or id.
@@ -47,22 +66,28 @@ pub struct SetFault {
     pub times: Option<u32>,
     /// A length in milliseconds, for faults that have one.
     pub millis: u32,
+    /// A difference in seconds, for faults that have one.
+    #[serde(default)]
+    pub seconds: i64,
 }
 
 impl SetFault {
     /// A fault everywhere, until it is cleared.
     pub fn new(name: FaultName) -> Self {
-        Self { name, action: None, environment: None, times: None, millis: 0 }
+        Self { name, service: None, skip: 0, action: None, environment: None, times: None, millis: 0, seconds: 0 }
     }
 
     fn is_for(&self, name: FaultName, target: &Target<'_>) -> bool {
-        self.name == name
-            && match target {
-                Target::Action(action) => self.action.as_deref().is_none_or(|only| only == *action),
-                Target::Environment { id, name } => {
-                    self.environment.as_deref().is_none_or(|only| only == *id || only == *name)
-                }
-            }
+        self.name == name && self.is_at(target)
+    }
+
+    /// Whether it is for `target`, or may be.
+    pub(in crate::local::control) fn is_at(&self, target: &Target<'_>) -> bool {
+        let is = |only: &Option<String>, it: &str| only.as_deref().is_none_or(|only| only == it);
+        match target {
+            Target::Call { service, action } => is(&self.service, service) && is(&self.action, action),
+            Target::Environment { id, name } => is(&self.environment, id) || is(&self.environment, name),
+        }
     }
 }
 
@@ -70,7 +95,12 @@ impl SetFault {
 #[derive(Clone, Copy, Debug)]
 pub enum Target<'a> {
     /// A call.
-    Action(&'a str),
+    Call {
+        /// The service's signing name.
+        service: &'a str,
+        /// The action.
+        action: &'a str,
+    },
     /// An environment.
     Environment {
         /// Its id.
@@ -86,30 +116,57 @@ impl State {
         self.faults.iter().find(|fault| fault.is_for(name, &target))
     }
 
+    /// How far the world's clock is ahead of this machine's.
+    pub fn skew(&self) -> TimeDelta {
+        let set = self.faults.iter().find(|fault| fault.name == FaultName::Skew);
+        set.and_then(|fault| TimeDelta::try_seconds(fault.seconds)).unwrap_or_default()
+    }
+
     /// Whether such a fault happens now; one that happens a number of times happens once less from now on.
     pub fn use_fault(&mut self, name: FaultName, target: Target<'_>) -> bool {
-        let Some(index) = self.faults.iter().position(|fault| fault.is_for(name, &target)) else { return false };
-        if let Some(times) = &mut self.faults[index].times {
+        self.take_fault(name, target).is_some()
+    }
+
+    /// The same, with what is set about it.
+    pub fn take_fault(&mut self, name: FaultName, target: Target<'_>) -> Option<SetFault> {
+        let index = self.faults.iter().position(|fault| fault.is_for(name, &target))?;
+        let fault = &mut self.faults[index];
+        if fault.skip > 0 {
+            fault.skip -= 1;
+            return None;
+        }
+        if let Some(times) = &mut fault.times {
             *times = times.saturating_sub(1);
             if *times == 0 {
-                self.faults.remove(index);
+                return Some(self.faults.remove(index));
             }
         }
-        true
+        Some(fault.clone())
     }
 }
 
-/// `BeanlineSetFault(Name, ForAction?, Environment?, Times?, Millis?)`: a call of our own, for tests from outside.
+/// The largest number that a fault may be given: an hour in milliseconds.
+const MOST: usize = 3_600_000;
+
+/// `BeanlineSetFault(Name, Service?, ForAction?, Environment?, Skip?, Times?, Millis?, Seconds?)`: a call of our own, for
+/// tests from outside.
 pub fn set(state: &mut State, form: &Form) -> Answer {
     let name = form.required("Name")?;
     let known = serde_json::from_value(serde_json::Value::from(name));
     let name = known.map_err(|error| ApiError::invalid(format!("`{name}` is no fault: {error}")))?;
+    let number = |field, least| {
+        let number = form.number(field, least..=MOST)?;
+        Ok(number.and_then(|number| u32::try_from(number).ok()))
+    };
     state.faults.push(SetFault {
         name,
+        service: form.text("Service").map(str::to_owned),
+        skip: number("Skip", 0)?.unwrap_or_default(),
         action: form.text("ForAction").map(str::to_owned),
         environment: form.text("Environment").map(str::to_owned),
-        times: form.number("Times", 1..=1_000_000)?.and_then(|times| u32::try_from(times).ok()),
-        millis: form.number("Millis", 0..=3_600_000)?.and_then(|millis| u32::try_from(millis).ok()).unwrap_or(0),
+        times: number("Times", 1)?,
+        seconds: form.text("Seconds").and_then(|seconds| seconds.parse().ok()).unwrap_or_default(),
+        millis: number("Millis", 0)?.unwrap_or_default(),
     });
     Ok(None)
 }
@@ -128,10 +185,16 @@ mod tests {
     fn a_fault_happens_as_often_as_it_was_told_and_only_where_it_was_told() {
         let mut state = State::new("w");
         set(&mut state, &Form::parse("Name=throttle&ForAction=DescribeEvents&Times=2")).unwrap();
-        let events = Target::Action("DescribeEvents");
-        assert!(!state.use_fault(FaultName::Throttle, Target::Action("CreateApplication")));
+        let call = |action| Target::Call { service: "elasticbeanstalk", action };
+        let events = call("DescribeEvents");
+        assert!(!state.use_fault(FaultName::Throttle, call("CreateApplication")));
         assert!(state.use_fault(FaultName::Throttle, events) && state.use_fault(FaultName::Throttle, events));
         assert!(!state.use_fault(FaultName::Throttle, events));
+        set(&mut state, &Form::parse("Name=lose&Service=s3&Skip=1&Times=1")).unwrap();
+        assert!(!state.use_fault(FaultName::AnswerLost, events), "another service");
+        let put = Target::Call { service: "s3", action: "PutObject" };
+        let met = [(); 3].map(|()| state.use_fault(FaultName::AnswerLost, put));
+        assert_eq!(met, [false, true, false], "the second call");
         assert!(set(&mut state, &Form::parse("Name=bad-weather")).is_err());
     }
 }

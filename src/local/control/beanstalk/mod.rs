@@ -37,13 +37,12 @@ use std::time::Duration;
 
 use axum::body::Body;
 use chrono::{DateTime, Utc};
-use http::{Response, StatusCode};
+use http::Response;
 
 use super::query::{self, Answer, ApiError, Form, text};
 use super::state::{State, Store, now};
 use super::{ACCOUNT, REGION};
 use crate::fault::Fault;
-use faults::{FaultName, Target};
 use model::Reading;
 use objects::Objects;
 use work::{Outcome, Work};
@@ -122,39 +121,25 @@ impl Beanstalk {
         let form = Form::parse(body);
         let id = uuid::Uuid::new_v4().to_string();
         let action = form.text("Action").unwrap_or_default();
-        let (answer, is_lost) = match self.before(action, &id) {
-            Ok(Some(refusal)) => (Err(refusal), false),
-            Err(fault) => (Err(ApiError::internal(fault.to_string())), false),
-            Ok(None) => {
+        let answer = match self.remember(action, &id) {
+            Ok(()) => {
                 let ask = Ask { form: &form, id: &id, now: now(), pace: &self.pace };
-                let answer = self.act(action, &ask).await;
-                (answer, self.use_fault(FaultName::AnswerLost, action))
+                self.act(action, &ask).await
             }
+            Err(fault) => Err(ApiError::internal(fault.to_string())),
         };
-        if is_lost { query::lost() } else { query::response(NAMESPACE, action, &id, &answer) }
+        query::response(NAMESPACE, action, &id, &answer)
     }
 
-    /// Remembers a call that changes something, and tells whether it was told to be refused.
-    fn before(&self, action: &str, id: &str) -> Result<Option<ApiError>, Fault> {
-        if !is_ours(action) && !is_reading(action) {
-            self.store.change(|state| state.record(action, id))?;
+    /// Remembers a call that changes something or tries to.
+    ///
+    /// # Errors
+    /// A state that cannot be written down.
+    pub(super) fn remember(&self, action: &str, id: &str) -> Result<(), Fault> {
+        match is_ours(action) || is_reading(action) {
+            true => Ok(()),
+            false => self.store.change(|state| state.record(action, id)),
         }
-        if self.use_fault(FaultName::Throttle, action) {
-            return Ok(Some(ApiError::new("Throttling", "Rate exceeded")));
-        }
-        if self.use_fault(FaultName::ServerError, action) {
-            let status = StatusCode::SERVICE_UNAVAILABLE;
-            let message = "The service is unavailable. Please try again shortly.".to_owned();
-            return Ok(Some(ApiError { status, code: "ServiceUnavailable", message }));
-        }
-        Ok(None)
-    }
-
-    fn use_fault(&self, name: FaultName, action: &str) -> bool {
-        let target = Target::Action(action);
-        let is_set = !is_ours(action) && self.store.read(|state| state.fault(name, target).is_some());
-        // A count that cannot be written down is still one less in memory.
-        is_set && self.store.change(|state| state.use_fault(name, target)).unwrap_or(true)
     }
 
     async fn act(&self, action: &str, ask: &Ask<'_>) -> Answer {
@@ -286,6 +271,11 @@ impl Beanstalk {
         })
     }
 
+    /// The calls that changed something or tried to, of all services, oldest first.
+    pub fn calls(&self) -> Vec<super::state::Call> {
+        self.store.read(|state| state.calls.clone())
+    }
+
     /// Makes something go wrong; the same as the call `BeanlineSetFault`.
     ///
     /// # Errors
@@ -300,17 +290,28 @@ pub fn bucket() -> String {
     format!("elasticbeanstalk-{REGION}-{ACCOUNT}")
 }
 
-fn is_ours(action: &str) -> bool {
+/// Whether it is a call of the local cloud's own.
+pub(super) fn is_ours(action: &str) -> bool {
     action.starts_with("Beanline")
 }
 
-fn is_reading(action: &str) -> bool {
-    ["Describe", "List", "Check", "Retrieve"].iter().any(|verb| action.starts_with(verb))
+/// Whether it changes nothing.
+pub(super) fn is_reading(action: &str) -> bool {
+    ["Describe", "List", "Check", "Retrieve", "Get", "Head", "BatchGet", "BatchCheck"]
+        .iter()
+        .any(|verb| action.starts_with(verb))
 }
 
 fn list_calls(state: &State) -> Answer {
     let call = |call: &super::state::Call| {
-        vec![query::time("Time", call.time), text("Action", &call.action), text("RequestId", &call.request_id)]
+        let mut told = vec![
+            query::time("Time", call.time),
+            text("Service", &call.service),
+            text("Action", &call.action),
+            text("RequestId", &call.request_id),
+        ];
+        told.extend(call.resource.as_ref().map(|resource| text("Resource", resource)));
+        told
     };
     Ok(Some(vec![query::members("Calls", state.calls.iter().map(call))]))
 }

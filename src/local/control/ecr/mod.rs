@@ -9,12 +9,12 @@ mod tests;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use chrono::{Duration, Utc};
+use chrono::{DateTime, Duration, Utc};
 use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::call::{Answer, Call};
-use super::{ACCOUNT, REGION};
+use super::{ACCOUNT, REGION, skew};
 use crate::inputs::secret::Secret;
 use crate::local::plane::{PlaneClient, REGISTRY_USER, RegistryRepository};
 use request::{Refusal, Request};
@@ -64,7 +64,7 @@ impl Ecr {
 
     fn token(&self) -> Value {
         let login = STANDARD.encode(format!("{REGISTRY_USER}:{}", self.password.reveal()));
-        let expires = (Utc::now() + Duration::hours(TOKEN_HOURS)).timestamp();
+        let expires = skew::told(Utc::now() + Duration::hours(TOKEN_HOURS)).timestamp();
         let endpoint = format!("http://{}", self.host);
         json!({ "authorizationData": [
             { "authorizationToken": login, "expiresAt": expires, "proxyEndpoint": endpoint },
@@ -146,9 +146,16 @@ impl Ecr {
     }
 }
 
+/// The repository that a call is about, if it names one.
+pub(super) fn repository(call: &Call) -> Option<String> {
+    let request: Request = serde_json::from_slice(&call.body).ok()?;
+    request.repository().ok().map(str::to_owned)
+}
+
 /// Unix milliseconds as the protocol has times: seconds, with a fraction.
 fn seconds(milliseconds: i64) -> Value {
-    json!(milliseconds as f64 / 1000.0)
+    let told = DateTime::from_timestamp_millis(milliseconds).map(skew::told);
+    json!(told.unwrap_or_default().timestamp_millis() as f64 / 1000.0)
 }
 
 fn with_token(mut body: Value, next: Option<String>) -> Value {
