@@ -12,6 +12,7 @@ use super::cancel::CancelReason;
 use super::undo::Undo;
 use crate::exit::Exit;
 use crate::fault::Fault;
+use crate::inputs::Secret;
 
 /// A named part of a run, in the order of the story.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -245,6 +246,9 @@ pub enum EventKind {
     StageRetrying { key: StageKey, call: String, because: String },
     /// A stage ended.
     StageFinished { key: StageKey, outcome: Outcome, took: Duration },
+    /// A text that must never be shown became known. No sink is told of it but the CI's own masking; what is emitted
+    /// later is masked.
+    SecretLearnt { secret: Secret },
     /// The run is being cancelled.
     Cancelling { reason: CancelReason },
     /// Something the run made is being undone.

@@ -9,6 +9,7 @@ use super::event::{EventKind, Fact, StageKey};
 use super::undo::{Undo, UndoStack};
 use super::{Engine, Events, retry};
 use crate::fault::Fault;
+use crate::inputs::Secret;
 
 /// What a stage holds while it runs. Not `Clone`: it dies with its stage.
 pub struct StageCx {
@@ -65,6 +66,11 @@ impl StageCx {
     /// Something found out.
     pub fn fact(&self, fact: Fact) {
         self.events.emit(EventKind::StageFact { key: self.key.clone(), fact });
+    }
+
+    /// A secret that no input holds, such as a login that was asked for. Tell it before anything that might show it.
+    pub fn secret(&self, secret: &Secret) {
+        self.events.emit(EventKind::SecretLearnt { secret: secret.clone() });
     }
 
     /// A call failed and will be repeated.

@@ -71,7 +71,7 @@ pub fn resolve(raw: &RawInputs, around: &Surroundings<'_>) -> Result<Plan, Vec<P
     let registry = image::registry(&mut reading, around);
     let tag = image.as_ref().map(|image| image.tag.as_str());
     let beanstalk = beanstalk::resolve(&mut reading, &needs, tag, &app);
-    let region = run::region(&mut reading, cloud);
+    let region = run::region(&mut reading, cloud, &needs, around);
     let report = report::resolve(&mut reading, &commit.ci, around);
 
     let problems = reading.into_problems();

@@ -54,7 +54,7 @@ impl Console {
             github: style.github_actions,
             silence: SILENCE,
             name: name.to_owned(),
-            masks: if style.github_actions { masks.to_vec() } else { Vec::new() },
+            masks: masks.to_vec(),
             story: Story::default(),
             group: None,
             heard: HashMap::new(),
@@ -67,7 +67,8 @@ impl Console {
     /// # Errors
     /// When `out` cannot be written.
     pub async fn run(mut self, mut out: impl AsyncWrite + Unpin, mut feeding: Feeding) -> Result<(), Fault> {
-        let opening = self.opening();
+        let masks = std::mem::take(&mut self.masks);
+        let opening = self.hiding(&masks);
         write(&mut out, &opening).await?;
         loop {
             let quiet = self.until_heartbeat();
@@ -75,6 +76,7 @@ impl Console {
                 told = feeding.next() => match told {
                     Some(Told::Event(event)) => self.event(&event),
                     Some(Told::Trouble(text)) => self.warning(&text),
+                    Some(Told::Secret(secret)) => self.hiding(&[secret]),
                     None => return Ok(()),
                 },
                 () = pause(quiet) => self.heartbeat(),
@@ -83,10 +85,10 @@ impl Console {
         }
     }
 
-    /// What must be said before anything else: the texts that the runner must hide.
-    fn opening(&mut self) -> Vec<String> {
-        let masks = std::mem::take(&mut self.masks);
-        let texts = masks.iter().flat_map(|secret| secret.reveal().lines()).filter(|line| line.trim().len() >= 4);
+    /// What must be said before anything that might show them: the texts that the runner must hide.
+    fn hiding(&self, secrets: &[Secret]) -> Vec<String> {
+        let secrets = secrets.iter().filter(|secret| self.github && secret.is_masked());
+        let texts = secrets.flat_map(|secret| secret.reveal().lines()).filter(|line| line.trim().len() >= 4);
         texts.map(|line| command("add-mask", None, line)).collect()
     }
 
@@ -123,6 +125,7 @@ impl Console {
                 self.warning(&format!("could not {undo}: {fault}\nhelp: do it with: {}", undo.command()))
             }
             EventKind::RunFinished { .. } => self.lines.end(&self.story),
+            EventKind::SecretLearnt { .. } => Vec::new(),
         }
     }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::mpsc;
 
 use crate::engine::event::{Event, EventKind};
+use crate::inputs::Secret;
 
 /// Lines that may wait for one sink.
 const LINES_IN_FLIGHT: usize = 10_000;
@@ -17,6 +18,8 @@ pub enum Told {
     Event(Arc<Event>),
     /// Something is wrong with the reporting itself.
     Trouble(String),
+    /// A text that must never be shown; for the log alone, which tells it to the CI.
+    Secret(Secret),
 }
 
 /// The sending end.
@@ -50,6 +53,11 @@ impl Feed {
             self.lines.fetch_add(1, Ordering::Relaxed);
         }
         let _ = self.sender.send(Told::Event(event.clone()));
+    }
+
+    /// Tells of a text that the CI must hide, too.
+    pub fn secret(&self, secret: &Secret) {
+        let _ = self.sender.send(Told::Secret(secret.clone()));
     }
 
     /// Tells of trouble with the reporting.

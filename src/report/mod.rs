@@ -28,7 +28,7 @@ use checks::Checks;
 use console::Console;
 pub use console::ConsoleStyle;
 use feed::{Feed, Feeding, feed};
-use mask::Mask;
+use mask::SharedMask;
 
 /// What a sink may add to the end of a run, at most.
 const SINK_LIMIT: Duration = Duration::from_secs(20);
@@ -82,20 +82,16 @@ impl Report {
     pub async fn run(self, mut events: EventReceiver) {
         let (console, console_feeding) = feed();
         let console_task = tokio::spawn(self.console.run(self.out, console_feeding));
-        let mask = match Mask::new(&self.masks) {
-            Ok(mask) => mask,
-            Err(fault) => {
-                // Nothing may be shown that might hold a secret.
-                console.trouble(words::broken("the log", &fault));
-                while events.next().await.is_some_and(|event| !is_last(&event.kind)) {}
-                drop(console);
-                return finish(Some(console_task), SINK_LIMIT, || ()).await;
-            }
-        };
-        let checks = self.checks.map(|checks| sink(CHECK_RUNS, &console, |feeding| checks.run(feeding)));
-        let actions = self.actions.map(|actions| sink(STEP_FILES, &console, |feeding| actions.run(feeding)));
+        let mask = SharedMask::new(&self.masks);
+        let checks = self.checks.map(|checks| sink(CHECK_RUNS, &console, &mask, |feeding| checks.run(feeding)));
+        let actions = self.actions.map(|actions| sink(STEP_FILES, &console, &mask, |feeding| actions.run(feeding)));
         while let Some(event) = events.next().await {
-            let event = Arc::new(mask.event(event));
+            if let EventKind::SecretLearnt { secret } = &event.kind {
+                mask.lock().learn(secret);
+                console.secret(secret);
+                continue;
+            }
+            let event = Arc::new(mask.lock().event(event));
             for feed in [Some(&console), checks.as_ref().map(|s| &s.0), actions.as_ref().map(|s| &s.0)] {
                 feed.iter().for_each(|feed| feed.event(&event));
             }
@@ -123,15 +119,21 @@ fn is_last(kind: &EventKind) -> bool {
 }
 
 /// Starts a sink; when it breaks, the console is told once.
-fn sink<F>(name: &'static str, console: &Feed, run: impl FnOnce(Feeding) -> F) -> (Feed, JoinHandle<()>)
+fn sink<F>(
+    name: &'static str,
+    console: &Feed,
+    mask: &SharedMask,
+    run: impl FnOnce(Feeding) -> F,
+) -> (Feed, JoinHandle<()>)
 where
     F: Future<Output = Result<(), Fault>> + Send + 'static,
 {
     let (feed, feeding) = feed::feed();
-    let (work, console) = (run(feeding), console.clone());
+    let (work, console, mask) = (run(feeding), console.clone(), mask.clone());
     let task = tokio::spawn(async move {
         if let Err(fault) = work.await {
-            console.trouble(words::broken(name, &fault));
+            let text = words::broken(name, &fault);
+            console.trouble(mask.lock().shown(&text));
         }
     });
     (feed, task)

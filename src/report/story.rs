@@ -194,8 +194,8 @@ impl Story {
                 (stage.state, stage.ended, stage.took) = (State::from(outcome), Some(at), *took);
             }
             EventKind::Cancelling { reason } => self.cancelling = self.cancelling.max(Some(*reason)),
-            EventKind::Undoing { .. } => {}
             EventKind::UndoUnderWay { undo } => self.under_way.push(undo.clone()),
+            EventKind::Undoing { .. } | EventKind::SecretLearnt { .. } => {}
             EventKind::Undone { undo, error } => {
                 self.undone.push((undo.clone(), error.as_ref().map(ToString::to_string)));
             }

@@ -76,6 +76,9 @@ pub async fn check(
         RunKind::Test => None,
         _ => Some(Registry::open(&plan.image.repository, &plan.registry, cloud.sdk()).await?),
     };
+    if let Some(login) = registry.as_ref().and_then(Registry::login) {
+        cx.secret(&login.password);
+    }
     let mut sites = Vec::new();
     for site in &plan.sites {
         let SitePlan::Beanstalk(beanstalk) = site;

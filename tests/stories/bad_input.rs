@@ -31,7 +31,8 @@ fn what_is_not_there_is_named() {
     world.ship(SHA, &[("create", "false")]).expect(3).says("shop").says("create");
     let refused = world.ship_with(SHA, &[], &[("DOCKER_HOST", "unix:///nowhere/docker.sock")]);
     refused.expect(3).says("/nowhere/docker.sock").says("nothing was changed");
-    let ssh = world.ship_with(SHA, &[("cloud", "aws")], &[("DOCKER_HOST", "ssh://somewhere")]);
+    let ssh =
+        world.ship_with(SHA, &[("cloud", "aws"), ("aws_region", "eu-west-1")], &[("DOCKER_HOST", "ssh://somewhere")]);
     ssh.expect(3).says("ssh");
     world.end();
 }

@@ -4,9 +4,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::reading::{Reading, Words, field, word};
+use super::{Needs, Surroundings};
 use crate::image::Repository;
 use crate::inputs::problem::{Wrong, shown};
-use crate::inputs::{CiFacts, CloudKind, RunKind, values};
+use crate::inputs::{CiFacts, CloudKind, RawInputs, RunKind, values};
 
 const KINDS: Words<'_, RunKind> = &[
     ("pipeline", Some(RunKind::Pipeline)),
@@ -80,19 +81,28 @@ pub(super) fn name(reading: &mut Reading<'_>, directory: &Path) -> String {
         .unwrap_or_else(|| "beanline".to_owned())
 }
 
-/// The AWS region.
-pub(super) fn region(reading: &mut Reading<'_>, cloud: CloudKind) -> Option<String> {
-    let input = reading.value(field!(reading.raw, aws_region), is_region);
+/// The AWS region. A site needs one; an ECR registry's stands in its host.
+pub(super) fn region(
+    reading: &mut Reading<'_>,
+    cloud: CloudKind,
+    needs: &Needs,
+    around: &Surroundings<'_>,
+) -> Option<String> {
+    let raw = reading.raw;
+    let input = reading.value(field!(raw, aws_region), is_region);
     if cloud == CloudKind::Local {
         return Some("local".to_owned());
     }
-    if input.is_some() {
+    if raw.written("aws_region").is_some() {
         return input;
     }
-    let variables = reading.raw.variables();
-    let set =
-        |name| variables.get(name).map(|text| text.trim()).filter(|text| !text.is_empty()).map(|text| (name, text));
-    let (name, text) = set("AWS_REGION").or_else(|| set("AWS_DEFAULT_REGION"))?;
+    let Some((name, text)) = set(raw, "AWS_REGION").or_else(|| set(raw, "AWS_DEFAULT_REGION")) else {
+        if needs.site && !is_in_a_profile(raw, around) {
+            let wrong = "is missing, and no AWS_REGION, AWS_DEFAULT_REGION or profile tells it";
+            reading.problem("aws_region", Wrong::new(wrong, "write the environment's region, such as eu-west-1"));
+        }
+        return None;
+    };
     match is_region(text) {
         Ok(region) => Some(region),
         Err(wrong) => {
@@ -100,6 +110,22 @@ pub(super) fn region(reading: &mut Reading<'_>, cloud: CloudKind) -> Option<Stri
             None
         }
     }
+}
+
+/// A variable of others that is not empty, with its name.
+fn set<'a>(raw: &'a RawInputs, name: &'a str) -> Option<(&'a str, &'a str)> {
+    raw.variables().get(name).map(|text| (name, text.trim())).filter(|(_, text)| !text.is_empty())
+}
+
+/// Whether the SDK may find a region in its own files. They are the SDK's to read; here it is enough that one has a
+/// setting of that name.
+fn is_in_a_profile(raw: &RawInputs, around: &Surroundings<'_>) -> bool {
+    let home = |file: &str| set(raw, "HOME").map(|(_, home)| Path::new(home).join(".aws").join(file));
+    let file = |name, otherwise| set(raw, name).map(|(_, path)| path.into()).or_else(|| home(otherwise));
+    let files = [file("AWS_CONFIG_FILE", "config"), file("AWS_SHARED_CREDENTIALS_FILE", "credentials")];
+    let texts = files.into_iter().flatten().filter_map(|path| (around.read_file)(&path).ok());
+    let is_region = |line: &str| line.split_once('=').is_some_and(|(name, _)| name.trim() == "region");
+    texts.into_iter().any(|text| text.lines().any(is_region))
 }
 
 fn is_region(text: &str) -> Result<String, Wrong> {

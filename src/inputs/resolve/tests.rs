@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use super::super::{Command, Health, KeepPrevious, Place, ReportKind, Secret};
+use super::super::{Command, Health, KeepPrevious, OnBusy, Place, ReportKind, Secret};
 use super::*;
 
 const SHA: &str = "1f0c2aa5d3b1e8c7f6a5b4c3d2e1f0a9b8c7d6e5";
@@ -13,6 +13,7 @@ const NEEDED: &[(&str, &str)] = &[
     ("BEANLINE_APPLICATION", "shop"),
     ("BEANLINE_ENVIRONMENT", "shop-live"),
     ("BEANLINE_REVISION", SHA),
+    ("BEANLINE_AWS_REGION", "eu-west-1"),
 ];
 
 fn plan_of(variables: &[(&str, &str)], ci: &CiFacts) -> Result<Plan, Vec<Problem>> {
@@ -42,7 +43,7 @@ fn only_problem(more: &[(&str, &str)]) -> String {
 }
 
 #[test]
-fn four_inputs_are_a_pipeline_with_the_defaults_of_the_table() {
+fn five_inputs_are_a_pipeline_with_the_defaults_of_the_table() {
     let plan = plan(&[]);
     assert_eq!((plan.run, plan.cloud, plan.name.as_str()), (RunKind::Pipeline, CloudKind::Aws, "shop"));
     assert_eq!(plan.image.tag.as_str(), SHA);
@@ -69,10 +70,11 @@ fn a_test_run_needs_nothing_but_a_context() {
 fn everything_that_is_missing_is_told_at_once() {
     let told = problems(&[("BEANLINE_CONTEXT", "/nowhere")]);
     let names: Vec<&str> = told.iter().filter_map(|text| text.split(' ').next()).collect();
-    assert_eq!(names, ["BEANLINE_APPLICATION", "BEANLINE_ENVIRONMENT", "BEANLINE_IMAGE", "BEANLINE_REVISION"]);
+    let missing = ["APPLICATION", "AWS_REGION", "ENVIRONMENT", "IMAGE", "REVISION"];
+    assert_eq!(names, missing.map(|name| format!("BEANLINE_{name}")));
     let on_github = CiFacts { is_github_actions: true, event: Some("push".into()), ..CiFacts::default() };
     let told = plan_of(&[("INPUT_CONTEXT", "/nowhere")], &on_github).err().unwrap_or_default();
-    assert!(told.len() == 4 && told.iter().all(|problem| problem.input.starts_with("INPUT_")), "{told:?}");
+    assert!(told.len() == 5 && told.iter().all(|problem| problem.input.starts_with("INPUT_")), "{told:?}");
 }
 
 #[test]
@@ -101,11 +103,10 @@ fn what_is_not_built_yet_is_said_in_a_sentence() {
     for (name, value) in [
         ("RUN", "rollback"),
         ("STRATEGY", "pair"),
-        ("ON_BUSY", "wait"),
+        ("ON_BUSY", "abort"),
         ("REPORT", "statuses"),
         ("KEEP_PREVIOUS", "2h"),
         ("PROMOTE", "manual"),
-        ("BUILD", "if-missing"),
         ("VERSION_LABEL", "{tag}-{bundle}"),
         ("KEEP_VERSIONS", "10"),
         ("LOG_FORMAT", "json"),
@@ -116,6 +117,20 @@ fn what_is_not_built_yet_is_said_in_a_sentence() {
         assert!(problem.starts_with(&name) && problem.contains("not built yet"), "{problem}");
     }
     assert_eq!(plan(&[("BEANLINE_DRY_RUN", "false"), ("BEANLINE_ON_BUSY", "fail")]).run, RunKind::Pipeline);
+}
+
+#[test]
+fn what_is_there_already_is_met_as_the_inputs_say() {
+    let site = |more: &[(&str, &str)]| match plan(more).sites.pop() {
+        Some(SitePlan::Beanstalk(site)) => site.on_busy,
+        None => panic!("one site"),
+    };
+    assert_eq!((site(&[]), site(&[("BEANLINE_ON_BUSY", "wait")])), (OnBusy::Wait, OnBusy::Wait));
+    assert_eq!(site(&[("BEANLINE_ON_BUSY", "fail")]), OnBusy::Fail);
+    assert!(only_problem(&[("BEANLINE_ON_BUSY", "abort")]).ends_with("write wait or fail"));
+    assert!(!plan(&[]).build.if_missing && !plan(&[("BEANLINE_BUILD", "always")]).build.if_missing);
+    assert!(plan(&[("BEANLINE_BUILD", "if-missing")]).build.if_missing);
+    assert!(only_problem(&[("BEANLINE_BUILD", "never")]).ends_with("write always or if-missing"));
 }
 
 #[test]
@@ -162,8 +177,8 @@ fn secrets_are_masked_and_never_told() {
 
 #[test]
 fn on_local_an_image_without_a_host_lives_in_the_local_registry() {
-    let more = [("BEANLINE_CLOUD", "local"), ("BEANLINE_IMAGE", "shop"), ("BEANLINE_AWS_REGION", "eu-west-1")];
-    let plan = plan(&[&more[..1], &more[2..]].concat());
+    let more = [("BEANLINE_CLOUD", "local"), ("BEANLINE_IMAGE", "shop")];
+    let plan = plan(&more[..1]);
     assert_eq!(plan.aws.region.as_deref(), Some("local"));
     let local = plan_of(&[&NEEDED[1..], &more].concat(), &CiFacts::default());
     assert_eq!(local.map(|plan| plan.image.repository.to_string()).ok(), Some("127.0.0.1:5000/shop".to_owned()));

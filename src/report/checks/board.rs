@@ -118,6 +118,7 @@ impl Board {
             | EventKind::Undoing { .. }
             | EventKind::UndoUnderWay { .. }
             | EventKind::Undone { .. }
+            | EventKind::SecretLearnt { .. }
             | EventKind::RunFinished { .. } => {}
         }
     }

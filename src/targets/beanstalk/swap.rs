@@ -19,6 +19,10 @@ use crate::fault::Fault;
 /// How long a swap may take; published logs show four to six seconds.
 const SWAP_LIMIT: Duration = Duration::from_secs(300);
 
+/// How long a signal waits for the confirmation of a swap that was sent: stopped in the middle, nobody could tell who is
+/// live.
+const CONFIRMATION: Duration = Duration::from_secs(20);
+
 /// How long an environment that is busy is waited for before a swap.
 const BUSY_LIMIT: Duration = Duration::from_secs(300);
 
@@ -49,7 +53,8 @@ impl Beanstalk {
             return Err(Fault::new(what).cause(format!("this run tested version {}", candidate.version_label)));
         }
         self.register(cx, &self.swap_back(survey, candidate, live)).await?;
-        self.swap(Some(cx), (&candidate.environment_id, &candidate.name), &live.environment_id, cname).await?;
+        let ours_by_id = (candidate.environment_id.as_str(), candidate.name.as_str());
+        cx.until_confirmed(CONFIRMATION, self.swap(Some(cx), ours_by_id, &live.environment_id, cname)).await?;
         Ok(self.promoted(cx, survey, candidate, live, ours))
     }
 
