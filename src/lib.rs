@@ -38,3 +38,7 @@ pub mod clock;
 pub mod exit;
 pub mod fault;
 pub mod image;
+
+#[cfg(test)]
+#[path = "../tests/fuzz/driver.rs"]
+mod fuzz_driver;

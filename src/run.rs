@@ -149,7 +149,9 @@ pub async fn run(run: &Run<'_>, connected: Option<Docker>) -> Exit {
     run.close(&left, last, if is_signalled { HURRIED } else { UNHURRIED }).await;
     let (end, timed_out) = match told {
         Ok(end) => (end, false),
-        Err(Stopped { cancelled: Some(reason), .. }) => (End::Cancelled(reason), false),
+        Err(Stopped { cancelled: Some(reason), .. }) if reason.is_signal() || left.is_empty() => {
+            (End::Cancelled(reason), false)
+        }
         Err(Stopped { key, .. }) if !left.is_empty() => (End::NeedsHuman(key.stage), false),
         Err(Stopped { key, timed_out, .. }) if touched => (End::RolledBack(key.stage), timed_out),
         Err(Stopped { key, timed_out, .. }) => (End::Failed(key.stage), timed_out),

@@ -4,6 +4,8 @@ use std::error::Error;
 
 use aws_smithy_runtime_api::client::result::SdkError;
 
+use crate::fault::Fault;
+
 /// Whether we asked too often.
 pub fn is_throttling(code: &str) -> bool {
     const CODES: [&str; 8] = [
@@ -44,6 +46,17 @@ pub fn is_out_of_time(code: &str, message: &str) -> bool {
 /// Whether the session of the credentials is over.
 pub fn is_expired(code: &str) -> bool {
     matches!(code, "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired")
+}
+
+/// The fault of a call whose credentials expired under it. What was asked for before is done without us.
+pub fn session_is_over(cause: &str) -> Fault {
+    Fault::new("AWS no longer accepts our credentials: their session is over")
+        .cause(cause)
+        .hint(
+            "what AWS was asked to do goes on without us, and nothing is lost: run again with fresh credentials, and the \
+             run attaches to what is under way",
+        )
+        .hint("let a session last as long as a run may: the session's duration is set where the role is assumed")
 }
 
 /// Whether the service does not know the credentials.

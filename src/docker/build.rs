@@ -13,12 +13,13 @@ use hyper::body::{Frame, Incoming};
 use tokio::io::AsyncBufReadExt;
 use tokio_util::io::StreamReader;
 
+use super::again::failure as failure_of;
 use super::context::Context;
 use super::progress::{FailedStep, Progress};
-use super::refusal::refused;
 use super::session::{Offer, Session};
 use super::tarball::tar_stream;
 use super::{Docker, Login};
+use crate::engine::retry::Failure;
 use crate::fault::Fault;
 use crate::image::Digest;
 use crate::inputs::Secret;
@@ -80,12 +81,22 @@ impl BuildRequest {
 impl Docker {
     /// Builds an image and gives its id. One line when a step begins, its output, and one when it ends.
     ///
-    /// The context is sent as it is read. Dropped before its end, the build is stopped by the daemon.
+    /// The context is sent as it is read. Dropped before its end, the build is stopped by the daemon. One whose
+    /// connection or session broke is begun once more: the daemon's cache has what was done.
     ///
     /// # Errors
     /// The context cannot be sent, the daemon has no BuildKit, or the build failed: then the fault names the step and
     /// has its last lines.
     pub async fn build(&self, request: &BuildRequest, line: &dyn Fn(String)) -> Result<Digest, Fault> {
+        match self.build_once(request, line).await {
+            Err(Failure::Passing(fault)) => line(format!("({fault}: building again)")),
+            built => return built.map_err(Failure::into_fault),
+        }
+        self.back(1).await?;
+        self.build_once(request, line).await.map_err(Failure::into_fault)
+    }
+
+    async fn build_once(&self, request: &BuildRequest, line: &dyn Fn(String)) -> Result<Digest, Failure> {
         let context = Context::open(&request.context, &request.dockerfile)?;
         let offer = Offer { secrets: request.secrets.clone(), logins: request.logins.clone() };
         let session = Session::open(self, offer).await?;
@@ -94,7 +105,7 @@ impl Docker {
         match tar.writing.await {
             // When a file cannot be read, that is the reason, whatever the daemon made of half a tar file.
             Ok(Err(error)) if error.kind() != io::ErrorKind::BrokenPipe => {
-                Err(Fault::new(WHAT).cause("the build context could not be sent").because(error))
+                Err(Fault::new(WHAT).cause("the build context could not be sent").because(error).into())
             }
             _ => built,
         }
@@ -105,28 +116,29 @@ impl Docker {
         query: &[(&'static str, String)],
         tar: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
         line: &dyn Fn(String),
-    ) -> Result<Digest, Fault> {
+    ) -> Result<Digest, Failure> {
         let query = serde_urlencoded::to_string(query).map_err(|error| Fault::new(WHAT).because(error))?;
         let request = Request::post(format!("/build?{query}"))
             .header(CONTENT_TYPE, "application/x-tar")
             .body(StreamBody::new(Box::pin(tar.map_ok(Frame::data))))
             .map_err(|error| Fault::new(WHAT).because(error))?;
-        let answer = self.wire.clone().send(request).await.map_err(|error| refused(WHAT, error))?;
+        let answer = self.wire.clone().send(request).await.map_err(|error| failure_of(WHAT, error, 1))?;
         if answer.status().is_success() {
             return follow(answer.into_body(), line).await;
         }
         let status_code = answer.status().as_u16();
-        let text = answer.into_body().collect().await.map_err(|error| refused(WHAT, error.into()))?.to_bytes();
+        let text = answer.into_body().collect().await.map_err(|error| failure_of(WHAT, error.into(), 1))?.to_bytes();
         let said = serde_json::from_slice::<serde_json::Value>(&text).ok();
         let message = said.as_ref().and_then(|said| said["message"].as_str()).map(str::to_owned);
         let message = message.unwrap_or_else(|| String::from_utf8_lossy(&text).into_owned());
-        Err(refused(WHAT, bollard::errors::Error::DockerResponseServerError { status_code, message }))
+        // Status 500 is how the daemon words what is wrong with the request.
+        Err(failure_of(WHAT, bollard::errors::Error::DockerResponseServerError { status_code, message }, u32::MAX))
     }
 }
 
 /// Reads the daemon's answer: one JSON value a line.
-async fn follow(body: Incoming, line: &dyn Fn(String)) -> Result<Digest, Fault> {
-    let broke = |error: io::Error| Fault::new(WHAT).cause("the connection to the docker daemon broke").because(error);
+async fn follow(body: Incoming, line: &dyn Fn(String)) -> Result<Digest, Failure> {
+    let broke = |err: io::Error| failure_of(WHAT, bollard::errors::Error::IOError { err }, 1);
     let mut answers = StreamReader::new(body.into_data_stream().map_err(io::Error::other)).lines();
     let mut progress = Progress::default();
     let mut image = None;
@@ -137,7 +149,8 @@ async fn follow(body: Incoming, line: &dyn Fn(String)) -> Result<Digest, Fault> 
         let said: BuildInfo = serde_json::from_str(&text)
             .map_err(|error| Fault::new(WHAT).cause("the docker daemon's answer is not understood").because(error))?;
         if let Some(error) = said.error_detail.and_then(|detail| detail.message) {
-            return Err(failure(progress.failed(), &error));
+            let fault = failure(progress.failed(), &error);
+            return Err(if lost_the_session(&error) { Failure::Passing(fault) } else { Failure::Final(fault) });
         }
         match said.aux {
             Some(BuildInfoAux::BuildKit(status)) => progress.take(status, line),
@@ -149,7 +162,12 @@ async fn follow(body: Incoming, line: &dyn Fn(String)) -> Result<Digest, Fault> 
         Some(step) => failure(Some(step), ""),
         None => Fault::new(WHAT).cause("the docker daemon ended its answer without an image"),
     })?;
-    Digest::parse(&image).map_err(|why| Fault::new(WHAT).cause(why))
+    Digest::parse(&image).map_err(|why| Fault::new(WHAT).cause(why).into())
+}
+
+/// Whether BuildKit could not ask us any more (`session/manager.go`, and gRPC's status for a broken line).
+fn lost_the_session(error: &str) -> bool {
+    error.contains("no active session for") || error.contains("code = Unavailable")
 }
 
 /// Says what went wrong: in a step, with its last lines, or before the first one.

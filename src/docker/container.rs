@@ -3,16 +3,18 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use bollard::errors::Error;
 use bollard::models::{
-    ContainerCreateBody, EndpointSettings, HostConfig, HostConfigLogConfig, NetworkingConfig, PortBinding,
-    RestartPolicy, RestartPolicyNameEnum,
+    ContainerCreateBody, ContainerStateStatusEnum, EndpointSettings, HostConfig, HostConfigLogConfig, NetworkingConfig,
+    PortBinding, RestartPolicy, RestartPolicyNameEnum,
 };
 use bollard::query_parameters::{
     CreateContainerOptions, InspectContainerOptions, ListContainersOptions, RemoveContainerOptions,
     StartContainerOptions, StopContainerOptions,
 };
 
-use super::refusal::{or_gone, refused, status};
+use super::again::{again, is_labelled, or_none};
+use super::refusal::status;
 use super::{ContainerFacts, Docker, Labels};
 use crate::fault::Fault;
 use crate::inputs::Secret;
@@ -105,9 +107,29 @@ impl Docker {
     /// # Errors
     /// The image is not there, the name is taken, or the daemon refuses.
     pub async fn create(&self, spec: &ContainerSpec) -> Result<String, Fault> {
-        let options = CreateContainerOptions { name: Some(spec.name.clone()), ..Default::default() };
-        let created = self.client.create_container(Some(options), spec.body()).await;
-        Ok(created.map_err(|error| refused(format!("could not create container {}", spec.name), error))?.id)
+        again(format!("could not create container {}", spec.name), |attempt| async move {
+            if attempt > 1
+                && let Some(id) = self.made_before(spec).await?
+            {
+                return Ok(id);
+            }
+            let options = CreateContainerOptions { name: Some(spec.name.clone()), ..Default::default() };
+            match self.client.create_container(Some(options), spec.body()).await {
+                Ok(created) => Ok(created.id),
+                // The attempt before took effect after our look.
+                Err(taken) if attempt > 1 && status(&taken) == Some(409) => self.made_before(spec).await?.ok_or(taken),
+                Err(error) => Err(error),
+            }
+        })
+        .await
+    }
+
+    /// What an earlier attempt made, whose answer was lost: the name with our labels.
+    async fn made_before(&self, spec: &ContainerSpec) -> Result<Option<String>, Error> {
+        let found = or_none(self.client.inspect_container(&spec.name, None::<InspectContainerOptions>).await)?;
+        let ours = found
+            .filter(|found| is_labelled(found.config.as_ref().and_then(|config| config.labels.as_ref()), &spec.labels));
+        Ok(ours.and_then(|ours| ours.id))
     }
 
     /// Starts a container.
@@ -115,8 +137,20 @@ impl Docker {
     /// # Errors
     /// Its command is not in the image, or the daemon refuses.
     pub async fn start(&self, container: &str) -> Result<(), Fault> {
-        let started = self.client.start_container(container, None::<StartContainerOptions>).await;
-        started.map_err(|error| refused(format!("could not start container {container}"), error))
+        again(format!("could not start container {container}"), |attempt| async move {
+            // One that has come to its end since would run once more.
+            if attempt > 1 && self.has_started(container).await? {
+                return Ok(());
+            }
+            self.client.start_container(container, None::<StartContainerOptions>).await
+        })
+        .await
+    }
+
+    async fn has_started(&self, container: &str) -> Result<bool, Error> {
+        let found = or_none(self.client.inspect_container(container, None::<InspectContainerOptions>).await)?;
+        let status = found.and_then(|found| found.state).and_then(|state| state.status);
+        Ok(status.is_some_and(|status| status != ContainerStateStatusEnum::CREATED))
     }
 
     /// What the daemon knows about a container; `None` when there is no such container.
@@ -124,9 +158,10 @@ impl Docker {
     /// # Errors
     /// The daemon could not be asked.
     pub async fn container(&self, container: &str) -> Result<Option<ContainerFacts>, Fault> {
-        let found = self.client.inspect_container(container, None::<InspectContainerOptions>).await;
-        or_gone(found.map(Some), format!("could not inspect container {container}"))
-            .map(|found| found.map(ContainerFacts::read))
+        let found = again(format!("could not inspect container {container}"), |_| async move {
+            or_none(self.client.inspect_container(container, None::<InspectContainerOptions>).await)
+        });
+        Ok(found.await?.map(ContainerFacts::read))
     }
 
     /// Asks a container to end by its stop signal, and kills it after `grace`. One that does not run, or is not there,
@@ -136,10 +171,12 @@ impl Docker {
     /// The daemon refuses.
     pub async fn stop(&self, container: &str, grace: Duration) -> Result<(), Fault> {
         let seconds = i32::try_from(grace.as_secs()).unwrap_or(i32::MAX);
-        let options = StopContainerOptions { t: Some(seconds), signal: None };
-        let patient = self.client.clone().with_timeout(grace + Duration::from_secs(60));
-        let stopped = patient.stop_container(container, Some(options)).await;
-        or_gone(stopped, format!("could not stop container {container}"))
+        let options = &StopContainerOptions { t: Some(seconds), signal: None };
+        let patient = &self.client.clone().with_timeout(grace + Duration::from_secs(60));
+        let stopped = again(format!("could not stop container {container}"), |_| async move {
+            or_none(patient.stop_container(container, Some(options.clone())).await)
+        });
+        stopped.await.map(|_| ())
     }
 
     /// Removes a container with its anonymous volumes, running or not. One that is not there is removed.
@@ -147,12 +184,15 @@ impl Docker {
     /// # Errors
     /// The daemon refuses.
     pub async fn remove_container(&self, container: &str) -> Result<(), Fault> {
-        let options = RemoveContainerOptions { force: true, v: true, link: false };
-        match self.client.remove_container(container, Some(options)).await {
-            // Somebody else is removing it at this moment.
-            Err(error) if status(&error) == Some(409) && error.to_string().contains("already in progress") => Ok(()),
-            removed => or_gone(removed, format!("could not remove container {container}")),
-        }
+        let options = &RemoveContainerOptions { force: true, v: true, link: false };
+        let removed = again(format!("could not remove container {container}"), |_| async move {
+            match self.client.remove_container(container, Some(options.clone())).await {
+                // Somebody else is removing it at this moment, or an attempt of ours whose answer was lost.
+                Err(busy) if status(&busy) == Some(409) && busy.to_string().contains("already in progress") => Ok(()),
+                removed => or_none(removed).map(|_| ()),
+            }
+        });
+        removed.await
     }
 
     /// All containers, running or not, that carry a label: `name` or `name=value`.
@@ -160,15 +200,16 @@ impl Docker {
     /// # Errors
     /// The daemon could not be asked.
     pub async fn containers_labelled(&self, label: &str) -> Result<Vec<ContainerFacts>, Fault> {
-        let options = ListContainersOptions {
+        let options = &ListContainersOptions {
             all: true,
             filters: Some(HashMap::from([("label".to_owned(), vec![label.to_owned()])])),
             ..Default::default()
         };
-        let listed = self.client.list_containers(Some(options)).await;
-        let listed = listed.map_err(|error| refused(format!("could not list containers with label {label}"), error))?;
+        let listed = again(format!("could not list containers with label {label}"), |_| async move {
+            self.client.list_containers(Some(options.clone())).await
+        });
         let mut found = Vec::new();
-        for id in listed.into_iter().filter_map(|container| container.id) {
+        for id in listed.await?.into_iter().filter_map(|container| container.id) {
             // One that has gone since is no longer there to be listed.
             found.extend(self.container(&id).await?);
         }

@@ -2,12 +2,13 @@
 
 use std::io::Read;
 
+use bollard::errors::Error;
 use bollard::query_parameters::{DownloadFromContainerOptions, UploadToContainerOptions};
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 
 use super::Docker;
-use super::refusal::{refused, status};
+use super::again::{again, or_none};
 use crate::fault::Fault;
 
 impl Docker {
@@ -16,10 +17,14 @@ impl Docker {
     /// # Errors
     /// No such container or directory, or the daemon refuses.
     pub async fn put_tar(&self, container: &str, directory: &str, tar: Vec<u8>) -> Result<(), Fault> {
-        let options = UploadToContainerOptions { path: directory.to_owned(), ..Default::default() };
-        let body = bollard::body_full(Bytes::from(tar));
-        let put = self.client.upload_to_container(container, Some(options), body).await;
-        put.map_err(|error| refused(format!("could not copy files into {directory} of container {container}"), error))
+        let options = &UploadToContainerOptions { path: directory.to_owned(), ..Default::default() };
+        let tar = &Bytes::from(tar);
+        // Unpacked twice, it is there once.
+        again(format!("could not copy files into {directory} of container {container}"), |_| async move {
+            let body = bollard::body_full(tar.clone());
+            self.client.upload_to_container(container, Some(options.clone()), body).await
+        })
+        .await
     }
 
     /// Regular files at or below `path` of a container, running or not, with names that begin with the last part of
@@ -34,21 +39,31 @@ impl Docker {
         limit: u64,
     ) -> Result<Option<Vec<(String, Vec<u8>)>>, Fault> {
         let what = format!("could not copy {path} out of container {container}");
-        let options = DownloadFromContainerOptions { path: path.to_owned() };
-        let mut chunks = self.client.download_from_container(container, Some(options));
-        let mut tar = Vec::new();
-        loop {
-            match chunks.try_next().await {
-                Ok(Some(chunk)) => tar.extend_from_slice(&chunk),
-                Ok(None) => break,
-                Err(error) if status(&error) == Some(404) => return Ok(None),
-                Err(error) => return Err(refused(what, error)),
-            }
-            if tar.len() as u64 > limit {
-                return Err(Fault::new(what).cause(format!("it is larger than {limit} bytes")));
-            }
+        let options = &DownloadFromContainerOptions { path: path.to_owned() };
+        let read = again(&what, |_| async move { or_none(self.read_tar(container, options, limit).await) });
+        let Some(tar) = read.await? else { return Ok(None) };
+        if tar.len() as u64 > limit {
+            return Err(Fault::new(what).cause(format!("it is larger than {limit} bytes")));
         }
         regular_files(&tar).map(Some).map_err(|error| Fault::new(what).because(error))
+    }
+
+    /// A tar file of a container, or little more than `limit` bytes of it.
+    async fn read_tar(
+        &self,
+        container: &str,
+        options: &DownloadFromContainerOptions,
+        limit: u64,
+    ) -> Result<Vec<u8>, Error> {
+        let mut chunks = self.client.download_from_container(container, Some(options.clone()));
+        let mut tar = Vec::new();
+        while let Some(chunk) = chunks.try_next().await? {
+            tar.extend_from_slice(&chunk);
+            if tar.len() as u64 > limit {
+                break;
+            }
+        }
+        Ok(tar)
     }
 }
 

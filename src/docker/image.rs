@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use bollard::auth::DockerCredentials;
+use bollard::errors::Error;
 use bollard::query_parameters::{
     CreateImageOptions, ListImagesOptions, PushImageOptions, RemoveImageOptions, TagImageOptions,
 };
 use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt};
 
-use super::refusal::{or_gone, refused, status};
+use super::again::{again, is_labelled, or_none};
+use super::refusal::status;
 use super::{Docker, ImageFacts, Labels, Login};
 use crate::fault::Fault;
 use crate::image::{Digest, Repository, TaggedRef};
@@ -23,10 +25,10 @@ impl Docker {
     /// # Errors
     /// The daemon could not be asked.
     pub async fn image(&self, reference: &str) -> Result<Option<ImageFacts>, Fault> {
-        let found = self.client.inspect_image(reference).await;
-        or_gone(found.map(Some), format!("could not inspect image {reference}"))?
-            .map(|image| ImageFacts::read(reference, image))
-            .transpose()
+        let found = again(format!("could not inspect image {reference}"), |_| async move {
+            or_none(self.client.inspect_image(reference).await)
+        });
+        found.await?.map(|image| ImageFacts::read(reference, image)).transpose()
     }
 
     /// Gives an image a further name.
@@ -35,12 +37,16 @@ impl Docker {
     /// The daemon has no such image, or refuses.
     pub async fn tag(&self, image: &str, reference: &TaggedRef) -> Result<(), Fault> {
         let options =
-            TagImageOptions { repo: Some(reference.repository.to_string()), tag: Some(reference.tag.to_string()) };
-        let tagged = self.client.tag_image(image, Some(options)).await;
-        tagged.map_err(|error| refused(format!("could not name image {image} {reference}"), error))
+            &TagImageOptions { repo: Some(reference.repository.to_string()), tag: Some(reference.tag.to_string()) };
+        // Done twice, it is done once.
+        again(format!("could not name image {image} {reference}"), |_| async move {
+            self.client.tag_image(image, Some(options.clone())).await
+        })
+        .await
     }
 
-    /// Pushes an image under its name, and gives the digest that the registry has for it.
+    /// Pushes an image under its name, and gives the digest that the registry has for it. A push that broke is begun
+    /// again: what has arrived stays there.
     ///
     /// # Errors
     /// The registry refuses, or the daemon could not be asked.
@@ -51,19 +57,25 @@ impl Docker {
         line: &dyn Fn(String),
     ) -> Result<Digest, Fault> {
         let what = format!("could not push {reference}");
-        let options = PushImageOptions { tag: Some(reference.tag.to_string()), ..Default::default() };
-        let repository = reference.repository.to_string();
-        let mut answers = self.client.push_image(&repository, Some(options), login.map(credentials));
-        let mut digest = None;
-        while let Some(answer) = answers.try_next().await.map_err(|error| denied(refused(&what, error), reference))? {
-            let Some(status) = answer.status else { continue };
-            match pushed_digest(&status) {
-                Some(found) => digest = Some(found),
-                // Progress of a layer says its size over and over; what is worth a line has none.
-                None if answer.progress_detail.is_none() => line(status),
-                None => {}
+        let options = &PushImageOptions { tag: Some(reference.tag.to_string()), ..Default::default() };
+        let repository = &reference.repository.to_string();
+        let pushed = self.patiently(&what, || async move {
+            {
+                let mut answers = self.client.push_image(repository, Some(options.clone()), login.map(credentials));
+                let mut digest = None;
+                while let Some(answer) = answers.try_next().await? {
+                    let Some(status) = answer.status else { continue };
+                    match pushed_digest(&status) {
+                        Some(found) => digest = Some(found),
+                        // Progress of a layer says its size over and over; what is worth a line has none.
+                        None if answer.progress_detail.is_none() => line(status),
+                        None => {}
+                    }
+                }
+                Ok(digest)
             }
-        }
+        });
+        let digest = pushed.await.map_err(|fault| denied(fault, reference))?;
         digest.ok_or_else(|| Fault::new(what).cause("the docker daemon's answer holds no digest"))
     }
 
@@ -73,9 +85,15 @@ impl Docker {
     /// The registry refuses, or the daemon could not be asked.
     pub async fn pull(&self, reference: &str, login: Option<&Login>) -> Result<Digest, Fault> {
         let what = format!("could not pull {reference}");
-        let options = CreateImageOptions { from_image: Some(with_tag(reference)), ..Default::default() };
-        let mut answers = self.client.create_image(Some(options), None, login.map(credentials));
-        while answers.try_next().await.map_err(|error| refused(&what, error))?.is_some() {}
+        let options = &CreateImageOptions { from_image: Some(with_tag(reference)), ..Default::default() };
+        let pulled = self.patiently(&what, || async move {
+            {
+                let mut answers = self.client.create_image(Some(options.clone()), None, login.map(credentials));
+                while answers.try_next().await?.is_some() {}
+                Ok(())
+            }
+        });
+        pulled.await?;
         let image = self.image(reference).await?;
         Ok(image.ok_or_else(|| Fault::new(what).cause("the image is not there after the pull"))?.id)
     }
@@ -86,10 +104,13 @@ impl Docker {
     /// # Errors
     /// The daemon refuses.
     pub async fn remove_image(&self, reference: &str) -> Result<(), Fault> {
-        match self.client.remove_image(reference, None::<RemoveImageOptions>, None).await {
-            Err(error) if status(&error) == Some(409) => Ok(()),
-            removed => or_gone(removed, format!("could not remove image {reference}")).map(|_| ()),
-        }
+        let removed = again(format!("could not remove image {reference}"), |_| async move {
+            match self.client.remove_image(reference, None::<RemoveImageOptions>, None).await {
+                Err(used) if status(&used) == Some(409) => Ok(()),
+                removed => or_none(removed).map(|_| ()),
+            }
+        });
+        removed.await
     }
 
     /// All names of images that begin with `prefix`, such as `127.0.0.1:5000/`.
@@ -97,9 +118,9 @@ impl Docker {
     /// # Errors
     /// The daemon could not be asked.
     pub async fn references_in(&self, prefix: &str) -> Result<Vec<String>, Fault> {
-        let listed = self.client.list_images(None::<ListImagesOptions>).await;
-        let listed = listed.map_err(|error| refused("could not list images", error))?;
-        let names = listed.into_iter().flat_map(|image| image.repo_tags.into_iter().chain(image.repo_digests));
+        let listed =
+            again("could not list images", |_| async move { self.client.list_images(None::<ListImagesOptions>).await });
+        let names = listed.await?.into_iter().flat_map(|image| image.repo_tags.into_iter().chain(image.repo_digests));
         Ok(names.filter(|name| name.starts_with(prefix)).collect())
     }
 
@@ -108,18 +129,33 @@ impl Docker {
     /// # Errors
     /// The tar file is not one, or the daemon refuses.
     pub async fn import(&self, tar: Bytes, reference: &str, labels: &Labels, entrypoint: &[&str]) -> Result<(), Fault> {
-        let whole = futures_util::stream::iter([Ok(tar)]);
-        self.import_stream(whole, reference, labels, entrypoint).await
+        let tar = &tar;
+        again(format!("could not import {reference}"), |attempt| async move {
+            // Sent twice, the first image would be left without a name.
+            if attempt > 1 && self.has_imported(reference, labels).await? {
+                return Ok(());
+            }
+            let whole = futures_util::stream::iter([Ok(tar.clone())]);
+            self.import_stream(whole, reference, labels, entrypoint).await
+        })
+        .await
     }
 
-    /// [`Docker::import`] of a tar file that is made while it is sent.
+    /// Whether a name is on an image with these labels.
+    pub(super) async fn has_imported(&self, reference: &str, labels: &Labels) -> Result<bool, Error> {
+        let found = or_none(self.client.inspect_image(reference).await)?;
+        let known = found.map(|image| image.config.and_then(|config| config.labels));
+        Ok(known.is_some_and(|known| is_labelled(known.as_ref(), labels)))
+    }
+
+    /// [`Docker::import`] of a tar file that is made while it is sent; sent once.
     pub(super) async fn import_stream(
         &self,
         tar: impl Stream<Item = std::io::Result<Bytes>> + Send + 'static,
         reference: &str,
         labels: &Labels,
         entrypoint: &[&str],
-    ) -> Result<(), Fault> {
+    ) -> Result<(), Error> {
         let (repo, tag) = reference.rsplit_once(':').unwrap_or((reference, "latest"));
         let options = CreateImageOptions {
             from_src: Some("-".into()),
@@ -130,8 +166,7 @@ impl Docker {
         };
         let body = bollard::body_try_stream(tar);
         let mut answers = self.client.create_image(Some(options), Some(body), None);
-        let what = format!("could not import {reference}");
-        while answers.try_next().await.map_err(|error| refused(&what, error))?.is_some() {}
+        while answers.try_next().await?.is_some() {}
         Ok(())
     }
 }

@@ -3,6 +3,7 @@
 //! One connection a request, on a unix socket, TCP or TLS ([`wire`]); the API's version is negotiated. BuildKit is the
 //! daemon's own, driven over a session that serves secrets and registry credentials ([`session`]).
 
+mod again;
 mod build;
 mod container;
 mod context;
@@ -10,6 +11,8 @@ mod context;
 mod daemon_tests;
 mod facts;
 mod files;
+#[cfg(test)]
+mod fuzz_tests;
 mod ignore;
 mod image;
 mod network;
@@ -22,6 +25,8 @@ mod session;
 mod tarball;
 mod volume;
 mod wire;
+#[cfg(test)]
+mod wire_tests;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -34,6 +39,10 @@ pub use output::Ended;
 pub use own::OwnImage;
 pub use pipe::Pipe;
 
+use bollard::errors::Error;
+use bollard::models::SystemVersion;
+
+use crate::engine::retry::{Failure, Policy, retry};
 use crate::fault::Fault;
 use crate::inputs::Secret;
 use wire::Wire;
@@ -93,14 +102,20 @@ impl Docker {
             ANSWER_LIMIT_SECONDS,
             bollard::API_DEFAULT_VERSION,
         );
-        let hello = async {
-            let client = client?.negotiate_version().await?;
-            let agreed = client.client_version();
-            wire.speak(agreed.major_version, agreed.minor_version);
-            Ok((client.version().await?, client))
-        };
+        let client = client.map_err(|error| refusal::unreachable(&wire, error))?;
+        let hello = retry(
+            Policy::within(CONNECT_LIMIT / 2),
+            |_| (),
+            async |_| {
+                hello(&wire, client.clone()).await.map_err(|error| {
+                    let passes = again::is_lost(&error);
+                    let fault = refusal::unreachable(&wire, error);
+                    if passes { Failure::Passing(fault) } else { Failure::Final(fault) }
+                })
+            },
+        );
         let (version, client) = match tokio::time::timeout(CONNECT_LIMIT, hello).await {
-            Ok(answer) => answer.map_err(|error| refusal::unreachable(&wire, error))?,
+            Ok(answer) => answer?,
             Err(_) => return Err(refusal::silent(&wire, CONNECT_LIMIT)),
         };
         let platform =
@@ -117,6 +132,14 @@ impl Docker {
     pub fn platform(&self) -> &str {
         &self.platform
     }
+}
+
+/// Agrees on a version of the API, and asks what answers.
+async fn hello(wire: &Wire, client: bollard::Docker) -> Result<(SystemVersion, bollard::Docker), Error> {
+    let client = client.negotiate_version().await?;
+    let agreed = client.client_version();
+    wire.speak(agreed.major_version, agreed.minor_version);
+    Ok((client.version().await?, client))
 }
 
 impl fmt::Debug for Docker {

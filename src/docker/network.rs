@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use bollard::errors::Error;
 use bollard::models::{Network, NetworkCreateRequest};
 use bollard::query_parameters::ListNetworksOptions;
 use tokio::time::Instant;
 
-use super::refusal::{or_gone, refused, status};
+use super::again::{again, is_labelled, or_none};
+use super::refusal::status;
 use super::{Docker, Labels};
 use crate::engine::retry::pause;
 use crate::fault::Fault;
@@ -25,13 +27,20 @@ impl Docker {
         if self.networks("name", name).await?.iter().any(|(known, _)| known == name) {
             return Err(Fault::new(what).cause("a network of that name is there already"));
         }
-        let request = NetworkCreateRequest {
+        let request = &NetworkCreateRequest {
             name: name.to_owned(),
             driver: Some("bridge".into()),
             labels: Some(labels.clone()),
             ..Default::default()
         };
-        self.client.create_network(request).await.map(|_| ()).map_err(|error| refused(what, error))
+        again(what, |attempt| async move {
+            // What an attempt made whose answer was lost has our labels.
+            if attempt > 1 && self.ask_networks("name", name).await?.iter().any(|made| is_ours(made, name, labels)) {
+                return Ok(());
+            }
+            self.client.create_network(request.clone()).await.map(|_| ())
+        })
+        .await
     }
 
     /// Removes a network. One that is not there is removed.
@@ -41,12 +50,16 @@ impl Docker {
     pub async fn remove_network(&self, name: &str) -> Result<(), Fault> {
         let deadline = Instant::now() + LET_GO;
         loop {
-            match self.client.remove_network(name).await {
-                Err(error) if status(&error) == Some(403) && Instant::now() < deadline => {
-                    pause(Duration::from_millis(250)).await;
+            let removed = again(format!("could not remove network {name}"), |_| async move {
+                match or_none(self.client.remove_network(name).await) {
+                    Err(held) if status(&held) == Some(403) && Instant::now() < deadline => Ok(false),
+                    removed => removed.map(|_| true),
                 }
-                removed => return or_gone(removed, format!("could not remove network {name}")),
+            });
+            if removed.await? {
+                return Ok(());
             }
+            pause(Duration::from_millis(250)).await;
         }
     }
 
@@ -67,11 +80,18 @@ impl Docker {
     }
 
     pub(super) async fn networks(&self, filter: &str, value: &str) -> Result<Vec<(String, Labels)>, Fault> {
-        let filters = HashMap::from([(filter.to_owned(), vec![value.to_owned()])]);
-        let listed = self.client.list_networks(Some(ListNetworksOptions { filters: Some(filters) })).await;
-        let listed =
-            listed.map_err(|error| refused(format!("could not list networks with {filter} {value}"), error))?;
+        let what = format!("could not list networks with {filter} {value}");
+        let listed = again(what, |_| async move { self.ask_networks(filter, value).await }).await?;
         let known = |network: Network| Some((network.name?, network.labels.unwrap_or_default()));
         Ok(listed.into_iter().filter_map(known).collect())
     }
+
+    async fn ask_networks(&self, filter: &str, value: &str) -> Result<Vec<Network>, Error> {
+        let filters = HashMap::from([(filter.to_owned(), vec![value.to_owned()])]);
+        self.client.list_networks(Some(ListNetworksOptions { filters: Some(filters) })).await
+    }
+}
+
+fn is_ours(network: &Network, name: &str, labels: &Labels) -> bool {
+    network.name.as_deref() == Some(name) && is_labelled(network.labels.as_ref(), labels)
 }

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use bollard::container::LogOutput;
+use bollard::container::{AttachContainerResults, LogOutput};
 use bollard::errors::Error;
 use bollard::query_parameters::{AttachContainerOptions, LogsOptions, WaitContainerOptions};
 use futures_util::TryStreamExt;
 use tokio::time::Instant;
 
 use super::Docker;
-use super::refusal::refused;
-use crate::engine::retry::pause;
+use super::again::{again, failure};
+use crate::engine::retry::{Failure, pause};
 use crate::fault::Fault;
 
 /// Longest line that is passed on, in bytes; a longer one is cut.
@@ -40,19 +40,40 @@ impl Docker {
     /// # Errors
     /// It could not be started, or the connection broke.
     pub async fn run_to_end(&self, container: &str, line: &dyn Fn(String)) -> Result<Ended, Fault> {
-        let lost = || format!("lost the output of container {container}");
-        let options = AttachContainerOptions { stream: true, stdout: true, stderr: true, ..Default::default() };
-        let attached = self.client.attach_container(container, Some(options)).await;
-        let mut attached =
-            attached.map_err(|error| refused(format!("could not attach to container {container}"), error))?;
+        let mut attached = self.attach(container).await?;
         self.start(container).await?;
-        let mut lines = Output::default();
-        while let Some(chunk) = attached.output.try_next().await.map_err(|error| refused(lost(), error))? {
-            lines.take(&chunk, &mut |text| line(text));
+        loop {
+            let mut lines = Output::default();
+            let broke = loop {
+                match attached.output.try_next().await {
+                    Ok(Some(chunk)) => lines.take(&chunk, &mut |text| line(text)),
+                    Ok(None) => break None,
+                    Err(error) => break Some(error),
+                }
+            };
+            lines.end(&mut |text| line(text));
+            let Some(error) = broke else { break };
+            // The program goes on without us; what it prints until we listen again is not seen.
+            match failure(&format!("lost the output of container {container}"), error, 1) {
+                Failure::Passing(fault) => line(format!("({fault}: some of it is missing here)")),
+                Failure::Final(fault) | Failure::Busy(fault) => return Err(fault),
+            }
+            self.back(1).await?;
+            if !self.container(container).await?.is_some_and(|facts| facts.running) {
+                break;
+            }
+            attached = self.attach(container).await?;
         }
-        lines.end(&mut |text| line(text));
         let code = self.wait(container).await?;
         Ok(Ended { code, out_of_memory: self.ran_out_of_memory(container, code).await? })
+    }
+
+    async fn attach(&self, container: &str) -> Result<AttachContainerResults, Fault> {
+        let options = &AttachContainerOptions { stream: true, stdout: true, stderr: true, ..Default::default() };
+        again(format!("could not attach to container {container}"), |_| async move {
+            self.client.attach_container(container, Some(options.clone())).await
+        })
+        .await
     }
 
     /// Whether memory was short. The daemon may hear that after it has heard of the end, so a killed container is looked
@@ -69,16 +90,23 @@ impl Docker {
     }
 
     /// Waits until a started container does not run, and gives its exit code.
-    async fn wait(&self, container: &str) -> Result<i64, Fault> {
-        let what = || format!("could not learn how container {container} ended");
-        let options = WaitContainerOptions { condition: "not-running".into() };
-        let mut answers = std::pin::pin!(self.client.wait_container(container, Some(options)));
-        match answers.try_next().await {
-            Ok(Some(answer)) => Ok(answer.status_code),
-            // The client library makes an error of every exit code but zero.
-            Err(Error::DockerContainerWaitError { code, .. }) => Ok(code),
-            Ok(None) => Err(Fault::new(what()).cause("the docker daemon's answer is empty")),
-            Err(error) => Err(refused(what(), error)),
+    pub(super) async fn wait(&self, container: &str) -> Result<i64, Fault> {
+        let what = format!("could not learn how container {container} ended");
+        loop {
+            let options = WaitContainerOptions { condition: "not-running".into() };
+            let mut answers = std::pin::pin!(self.client.wait_container(container, Some(options)));
+            let error = match answers.try_next().await {
+                Ok(Some(answer)) => return Ok(answer.status_code),
+                // The client library makes an error of every exit code but zero.
+                Err(Error::DockerContainerWaitError { code, .. }) => return Ok(code),
+                Ok(None) => return Err(Fault::new(what).cause("the docker daemon's answer is empty")),
+                Err(error) => error,
+            };
+            // It takes as long as the container does: whoever waits for that has a limit.
+            match failure(&what, error, 1) {
+                Failure::Passing(_) => self.back(1).await?,
+                Failure::Final(fault) | Failure::Busy(fault) => return Err(fault),
+            }
         }
     }
 
@@ -88,14 +116,18 @@ impl Docker {
     /// No such container, or its log cannot be read.
     pub async fn last_lines(&self, container: &str, count: usize) -> Result<Vec<String>, Fault> {
         let what = format!("could not read the log of container {container}");
-        let options = LogsOptions { stdout: true, stderr: true, tail: count.to_string(), ..Default::default() };
-        let mut chunks = std::pin::pin!(self.client.logs(container, Some(options)));
-        let mut found = Vec::new();
-        let mut lines = Output::default();
-        while let Some(chunk) = chunks.try_next().await.map_err(|error| refused(&what, error))? {
-            lines.take(&chunk, &mut |text| found.push(text));
-        }
-        lines.end(&mut |text| found.push(text));
+        let options = &LogsOptions { stdout: true, stderr: true, tail: count.to_string(), ..Default::default() };
+        let read = again(what, |_| async move {
+            let mut chunks = std::pin::pin!(self.client.logs(container, Some(options.clone())));
+            let mut found = Vec::new();
+            let mut lines = Output::default();
+            while let Some(chunk) = chunks.try_next().await? {
+                lines.take(&chunk, &mut |text| found.push(text));
+            }
+            lines.end(&mut |text| found.push(text));
+            Ok(found)
+        });
+        let mut found = read.await?;
         // One long line of the log may have become several.
         Ok(found.split_off(found.len().saturating_sub(count)))
     }

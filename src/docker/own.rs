@@ -81,8 +81,14 @@ impl Docker {
                 .hint("or run the released container image"));
         }
         let reference = format!("beanline-own:{hash}");
-        if self.image(&reference).await?.is_none() {
-            let program = executable.to_owned();
+        let (program, name, labels) = (executable, &reference, &of_the_image(labels));
+        let importing = format!("could not import {reference}");
+        let imported = self.patiently(&importing, || async move {
+            // It has the same bytes, whoever imported it.
+            if self.has_imported(name, &Labels::new()).await? {
+                return Ok(());
+            }
+            let program = program.to_owned();
             let certificates = CERTIFICATES.iter().map(PathBuf::from).find(|path| path.is_file());
             let tar = tar_stream(move |tar| {
                 append_file(tar, &program, &PROGRAM[1..], 0o755)?;
@@ -92,8 +98,9 @@ impl Docker {
                 }
                 certificates.map_or(Ok(()), |path| append_file(tar, &path, &CERTIFICATES[0][1..], 0o644))
             });
-            self.import_stream(tar.bytes, &reference, &of_the_image(labels), &[PROGRAM]).await?;
-        }
+            self.import_stream(tar.bytes, name, labels, &[PROGRAM]).await
+        });
+        imported.await?;
         Ok(OwnImage { reference, imported: true })
     }
 }

@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::io::StreamReader;
 
 use super::Docker;
+use super::again::again;
 use super::refusal::refused;
 use crate::fault::Fault;
 
@@ -45,13 +46,14 @@ impl Docker {
     /// The container does not run, or the daemon refuses.
     pub async fn exec_pipe(&self, container: &str, argv: &[&str]) -> Result<Pipe, Fault> {
         let what = format!("could not run {} in container {container}", argv.first().unwrap_or(&"nothing"));
-        let config = ExecConfig {
+        let config = &ExecConfig {
             attach_stdin: Some(true),
             attach_stdout: Some(true),
             cmd: Some(argv.iter().map(|&word| word.to_owned()).collect()),
             ..Default::default()
         };
-        let exec = self.client.create_exec(container, config).await.map_err(|error| refused(&what, error))?;
+        // One that nobody starts goes with its container.
+        let exec = again(&what, |_| async move { self.client.create_exec(container, config.clone()).await }).await?;
         match self.client.start_exec(&exec.id, None::<StartExecOptions>).await {
             Ok(StartExecResults::Attached { output, input }) => {
                 Ok(Pipe { reader: Box::new(stdout(output)), writer: Box::new(input) })

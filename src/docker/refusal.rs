@@ -15,15 +15,24 @@ pub(super) fn refused(what: impl Into<String>, error: Error) -> Fault {
         Error::DockerResponseServerError { message, .. } => explained(Fault::new(what), &message),
         Error::DockerStreamError { error } => explained(Fault::new(what), &error),
         Error::RequestTimeoutError => Fault::timed_out(what).cause("the docker daemon did not answer in time"),
-        Error::IOError { err } => Fault::new(what).cause("the connection to the docker daemon broke").because(err),
-        Error::HyperResponseError { err } => {
-            Fault::new(what).cause("the connection to the docker daemon broke").because(err)
+        Error::IOError { err } if matches!(err.kind(), ErrorKind::ConnectionRefused | ErrorKind::NotFound) => {
+            Fault::new(what).cause("the docker daemon has gone").because(err).hint(RESTARTED)
         }
+        Error::IOError { err } => broke(what).because(err),
+        Error::HyperResponseError { err } => broke(what).because(err),
         Error::JsonDataError { message, .. } => {
             Fault::new(what).cause(format!("the docker daemon's answer is not understood: {message}"))
         }
         other => Fault::new(what).because(other),
     }
+}
+
+/// What it means for a run when the engine ends under it.
+const RESTARTED: &str = "was the engine stopped or restarted? the containers that ran on it ended with it; when it \
+                         answers again, run again";
+
+fn broke(what: impl Into<String>) -> Fault {
+    Fault::new(what).cause("the connection to the docker daemon broke").hint(RESTARTED)
 }
 
 /// The status with which the daemon refused, if it did.

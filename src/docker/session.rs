@@ -25,9 +25,10 @@ use hyper_util::service::TowerToHyperService;
 use tokio_util::task::AbortOnDropHandle;
 use tonic::{Request, Response, Status};
 
+use super::again::failure;
 use super::image::is_docker_hub;
-use super::refusal::refused;
 use super::{Docker, Login};
+use crate::engine::retry::Failure;
 use crate::fault::Fault;
 use crate::inputs::Secret;
 
@@ -59,20 +60,21 @@ impl Session {
     ///
     /// # Errors
     /// The daemon has no BuildKit, or does not answer.
-    pub(super) async fn open(docker: &Docker, offer: Offer) -> Result<Self, Fault> {
+    pub(super) async fn open(docker: &Docker, offer: Offer) -> Result<Self, Failure> {
         let id = uuid::Uuid::new_v4().simple().to_string();
         let what = "could not open a build session on the docker daemon";
         let answer = docker.wire.clone().send(request(&id)?).await;
-        let answer = answer.map_err(|error| refused(what, error))?;
+        let answer = answer.map_err(|error| failure(what, error, 1))?;
         if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
             let status = answer.status();
             // The reason is worth showing, but a daemon that does not give one still has none.
             let text = answer.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
             return Err(Fault::new("the docker daemon has no BuildKit")
                 .cause(format!("it answered {status} to a build session: {}", String::from_utf8_lossy(&text).trim()))
-                .hint("use Docker Engine 18.09 or newer; other engines need BuildKit behind docker's own API"));
+                .hint("use Docker Engine 18.09 or newer; other engines need BuildKit behind docker's own API")
+                .into());
         }
-        let line = hyper::upgrade::on(answer).await.map_err(|error| refused(what, error.into()))?;
+        let line = hyper::upgrade::on(answer).await.map_err(|error| failure(what, error.into(), 1))?;
         let offer = Arc::new(offer);
         let routes = tonic::service::Routes::new(HealthServer::from_arc(offer.clone()))
             .add_service(SecretsServer::from_arc(offer.clone()))

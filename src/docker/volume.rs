@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use bollard::query_parameters::{ListVolumesOptions, RemoveVolumeOptions};
 
-use super::refusal::{or_gone, refused};
+use super::again::{again, or_none};
 use super::{Docker, Labels};
 use crate::fault::Fault;
 
@@ -15,9 +15,11 @@ impl Docker {
     /// The daemon could not be asked.
     pub async fn volumes_with(&self, label: &str) -> Result<Vec<(String, Labels)>, Fault> {
         let filters = HashMap::from([("label".to_owned(), vec![label.to_owned()])]);
-        let listed = self.client.list_volumes(Some(ListVolumesOptions { filters: Some(filters) })).await;
-        let listed = listed.map_err(|error| refused(format!("could not list volumes with label {label}"), error))?;
-        Ok(listed.volumes.unwrap_or_default().into_iter().map(|volume| (volume.name, volume.labels)).collect())
+        let options = &ListVolumesOptions { filters: Some(filters) };
+        let listed = again(format!("could not list volumes with label {label}"), |_| async move {
+            self.client.list_volumes(Some(options.clone())).await
+        });
+        Ok(listed.await?.volumes.unwrap_or_default().into_iter().map(|volume| (volume.name, volume.labels)).collect())
     }
 
     /// Removes a volume. One that is not there is removed.
@@ -25,7 +27,9 @@ impl Docker {
     /// # Errors
     /// A container uses it, or the daemon refuses.
     pub async fn remove_volume(&self, name: &str) -> Result<(), Fault> {
-        let removed = self.client.remove_volume(name, None::<RemoveVolumeOptions>).await;
-        or_gone(removed, format!("could not remove volume {name}"))
+        let removed = again(format!("could not remove volume {name}"), |_| async move {
+            or_none(self.client.remove_volume(name, None::<RemoveVolumeOptions>).await)
+        });
+        removed.await.map(|_| ())
     }
 }

@@ -99,7 +99,7 @@ impl Engine {
     ) -> Result<T, Stopped> {
         let key = key.into();
         let began = Instant::now();
-        let cx = StageCx::new(key.clone(), self);
+        let cx = StageCx::new(key.clone(), self, began + limit);
         if let Some(reason) = self.cancel.reason() {
             self.say_cancelling(reason);
             self.ended(key.clone(), Outcome::Cancelled, Duration::ZERO);

@@ -15,8 +15,10 @@ pub async fn pause(time: Duration) {
 /// Whether a failed call is worth repeating.
 #[derive(Debug)]
 pub enum Failure {
-    /// Throttled, a server's fault, or a broken connection: the same call may work in a moment.
+    /// A broken connection, or none: the same call may work in a moment.
     Passing(Fault),
+    /// Throttled, or a server's fault: the other side is there, and worth a longer wait.
+    Busy(Fault),
     /// The answer will not change.
     Final(Fault),
 }
@@ -25,7 +27,7 @@ impl Failure {
     /// The fault in it.
     pub fn into_fault(self) -> Fault {
         match self {
-            Failure::Passing(fault) | Failure::Final(fault) => fault,
+            Failure::Passing(fault) | Failure::Busy(fault) | Failure::Final(fault) => fault,
         }
     }
 }
@@ -43,18 +45,21 @@ pub struct Policy {
     pub first_wait: Duration,
     /// No wait is longer.
     pub longest_wait: Duration,
-    /// No attempt begins after this.
-    pub deadline: Instant,
+    /// No attempt begins later than this after the first one.
+    pub time: Duration,
+    /// The same while the other side is busy.
+    pub busy_time: Duration,
 }
 
 impl Policy {
-    /// For a call that reads, or that may safely be sent twice: up to `time` from now.
+    /// For a call that reads, or that may safely be sent twice: for as long as `time`.
     pub fn within(time: Duration) -> Self {
-        Self {
-            first_wait: Duration::from_millis(250),
-            longest_wait: Duration::from_secs(10),
-            deadline: Instant::now() + time,
-        }
+        Self { first_wait: Duration::from_millis(250), longest_wait: Duration::from_secs(10), time, busy_time: time }
+    }
+
+    /// The same, and for as long as `time` while the other side is busy.
+    pub fn busy_for(self, time: Duration) -> Self {
+        Self { busy_time: time.max(self.time), ..self }
     }
 }
 
@@ -69,23 +74,55 @@ pub async fn retry<T>(
     mut told: impl FnMut(&Fault),
     mut call: impl AsyncFnMut(u32) -> Result<T, Failure>,
 ) -> Result<T, Fault> {
-    let mut wait = policy.first_wait;
-    for attempt in 1.. {
-        match call(attempt).await {
+    let mut attempts = Attempts::new(policy);
+    loop {
+        match call(attempts.number).await {
             Ok(value) => return Ok(value),
-            Err(Failure::Final(fault)) => return Err(fault),
-            Err(Failure::Passing(fault)) => {
-                let wait_now = jittered(wait);
-                if Instant::now() + wait_now >= policy.deadline {
-                    return Err(fault);
-                }
-                told(&fault);
-                pause(wait_now).await;
-                wait = (wait * 2).min(policy.longest_wait);
-            }
+            Err(failure) => attempts.after(failure, &mut told).await?,
         }
     }
-    Err(Fault::new("gave up after four thousand million attempts"))
+}
+
+/// The attempts of one call, for those who send it themselves; [`retry`] is the short form.
+#[derive(Debug)]
+pub struct Attempts {
+    policy: Policy,
+    began: Instant,
+    wait: Duration,
+    number: u32,
+}
+
+impl Attempts {
+    /// Before the first attempt.
+    pub fn new(policy: Policy) -> Self {
+        Self { policy, began: Instant::now(), wait: policy.first_wait, number: 1 }
+    }
+
+    /// Which attempt it is, from 1 on.
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// Waits for the next attempt, if there is to be one; `told` hears of the failure then.
+    ///
+    /// # Errors
+    /// The failure's fault, when there is none.
+    pub async fn after(&mut self, failure: Failure, mut told: impl FnMut(&Fault)) -> Result<(), Fault> {
+        let (fault, time) = match failure {
+            Failure::Final(fault) => return Err(fault),
+            Failure::Passing(fault) => (fault, self.policy.time),
+            Failure::Busy(fault) => (fault, self.policy.busy_time),
+        };
+        let wait = jittered(self.wait);
+        if self.began.elapsed() + wait >= time {
+            return Err(fault);
+        }
+        told(&fault);
+        pause(wait).await;
+        self.wait = (self.wait * 2).min(self.policy.longest_wait);
+        self.number = self.number.saturating_add(1);
+        Ok(())
+    }
 }
 
 /// Between half and all of `wait`, so that runs that failed together do not come back together.
@@ -114,5 +151,22 @@ mod tests {
         assert_eq!(heard, 2);
         let refused = retry(policy, |_| (), async |_| Err::<(), _>(Failure::Final(Fault::new("no"))));
         assert!(refused.await.is_err());
+    }
+
+    #[tokio::test]
+    async fn who_is_busy_is_given_more_time_than_who_is_silent() {
+        let short = Policy { first_wait: Duration::from_millis(2), ..Policy::within(Duration::ZERO) };
+        let policy = short.busy_for(Duration::from_secs(5));
+        let silent = retry(policy, |_| (), async |_| Err::<(), _>(Failure::Passing(Fault::new("no answer"))));
+        assert!(silent.await.is_err());
+        let busy = retry(
+            policy,
+            |_| (),
+            async |attempt| match attempt {
+                4 => Ok(attempt),
+                _ => Err(Failure::Busy(Fault::new("Rate exceeded"))),
+            },
+        );
+        assert_eq!(busy.await.ok(), Some(4));
     }
 }

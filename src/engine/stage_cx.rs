@@ -14,6 +14,7 @@ use crate::inputs::Secret;
 /// What a stage holds while it runs. Not `Clone`: it dies with its stage.
 pub struct StageCx {
     key: StageKey,
+    deadline: Instant,
     events: Events,
     undo: UndoStack,
     at_end: UndoStack,
@@ -32,9 +33,10 @@ impl Drop for Section<'_> {
 }
 
 impl StageCx {
-    pub(super) fn new(key: StageKey, engine: &Engine) -> Self {
+    pub(super) fn new(key: StageKey, engine: &Engine, deadline: Instant) -> Self {
         Self {
             key,
+            deadline,
             events: engine.events.clone(),
             undo: engine.undo.clone(),
             at_end: engine.at_end.clone(),
@@ -46,6 +48,11 @@ impl StageCx {
     /// The stage's key.
     pub fn key(&self) -> &StageKey {
         &self.key
+    }
+
+    /// How long the stage may still take.
+    pub fn time_left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
     }
 
     /// A line of output from what the stage runs.

@@ -86,6 +86,19 @@ impl Undo {
         }
     }
 
+    /// What a person has to know before typing the command.
+    pub fn caution(&self) -> Option<String> {
+        match self {
+            Undo::SwapBack { cname, from, .. } => {
+                Some(format!("but only while environment {from} holds {cname}: a second swap would undo the first"))
+            }
+            Undo::EndEnvironment { live_cname: Some(live), .. } => {
+                Some(format!("but only while it does not hold {live}: that would be live"))
+            }
+            _ => None,
+        }
+    }
+
     /// Its place in the order of undoing. One of a higher rank waits for those of a lower rank on the same side, the
     /// daemon or the cloud; those of one rank need nothing of each other and are asked for at the same time.
     pub fn rank(&self) -> u8 {

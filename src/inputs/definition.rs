@@ -114,6 +114,9 @@ pub const ALIASES: &[(&str, &str)] = &[
     ("environment-name", "environment"),
 ];
 
+/// Inputs whose whole text is a secret, or a list of secrets.
+pub const SECRET: &[&str] = &["github_token", "registry_password", "build_secrets", "mask"];
+
 /// Variables that start like inputs and are none: what acceptance tests and the application are told.
 pub const TOLD: &[&str] = &["BEANLINE_APP_URL", "BEANLINE_APP_HOST", "BEANLINE_APP_PORT", "BEANLINE_PLACE"];
 
@@ -258,7 +261,7 @@ inputs! {
             "when another run or operation is under way: wait or fail (not built yet: abort)";
     }
     Aws {
-        built aws_region = Taken("AWS_REGION, AWS_DEFAULT_REGION"), "AWS region";
+        built aws_region = Taken("AWS_REGION, AWS_DEFAULT_REGION, a profile"), "AWS region";
         later role_to_assume = Nothing, "ARN of a role, assumed by GitHub OIDC or the ambient credentials";
     }
     Github {
@@ -286,6 +289,7 @@ mod tests {
     #[test]
     fn aliases_and_first_inputs_are_inputs() {
         assert!(ALIASES.iter().all(|(alias, name)| find(name).is_some() && find(alias).is_none()));
+        assert!(SECRET.iter().all(|name| find(name).is_some()));
         assert!(FIRST.iter().all(|name| find(name).is_some_and(|input| input.built)));
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
 
-use super::definition::{ALIASES, INPUTS, TOLD, Texts};
+use super::definition::{ALIASES, INPUTS, SECRET, TOLD, Texts};
 use super::files::{self, ReadFile};
 use super::problem::Problem;
 
@@ -50,7 +50,7 @@ impl RawInputs {
                     let text = match &value {
                         Err(_) => Some(Err("holds bytes that are not UTF-8 text".to_owned())),
                         Ok(text) if text.trim().is_empty() => None,
-                        Ok(path) if is_file => Some(read_named_file(path.trim(), read_file)),
+                        Ok(path) if is_file => Some(read_named_file(input, path.trim(), read_file)),
                         Ok(text) => Some(Ok(text.trim().to_owned())),
                     };
                     if let Some(text) = text {
@@ -69,11 +69,14 @@ impl RawInputs {
         let mut written = BTreeMap::new();
         let mut texts = Vec::new();
         for (input, sources) in sources {
-            written.insert(input, sources.first().map(|source| source.variable.clone()).unwrap_or_default());
+            let variable = sources.first().map(|source| source.variable.clone()).unwrap_or_default();
             match one_text(sources) {
-                Ok(text) => texts.extend((!text.is_empty()).then(|| (input.to_owned(), text))),
+                // An empty file is as absent as an empty variable.
+                Ok(text) if text.is_empty() => continue,
+                Ok(text) => texts.push((input.to_owned(), text)),
                 Err(problem) => problems.push(problem),
             }
+            written.insert(input, variable);
         }
         // Every field is an optional text, so there is nothing that could be missing or malformed.
         let texts = envy::from_iter(texts).unwrap_or_else(|error: envy::Error| {
@@ -118,8 +121,10 @@ fn recognise(variable: &str) -> Recognised {
         return Recognised::NotOurs;
     };
     // Ours are upper case, as the runner makes them.
-    if rest.bytes().any(|b| b.is_ascii_lowercase()) || TOLD.contains(&variable) {
-        return Recognised::NotOurs;
+    match rest.bytes().any(|b| b.is_ascii_lowercase()) {
+        true if prefix == "BEANLINE_" => return Recognised::Unknown,
+        false if !TOLD.contains(&variable) => {}
+        _ => return Recognised::NotOurs,
     }
     let name = rest.to_ascii_lowercase();
     if let Some(input) = canonical(&name) {
@@ -138,11 +143,14 @@ fn canonical(name: &str) -> Option<&'static str> {
     INPUTS.iter().find(|input| input.name == name).map(|input| input.name)
 }
 
-fn read_named_file(path: &str, read_file: ReadFile<'_>) -> Result<String, String> {
-    match read_file(Path::new(path)) {
-        Ok(text) => Ok(text.trim().to_owned()),
-        Err(error) => Err(format!("names the file {}, which could not be read ({error})", super::problem::shown(path))),
-    }
+fn read_named_file(input: &str, path: &str, read_file: ReadFile<'_>) -> Result<String, String> {
+    let named = match SECRET.contains(&input) {
+        // It may be the secret itself, written where its file's path belongs.
+        true => "a file".to_owned(),
+        false => format!("the file {}", super::problem::shown(path)),
+    };
+    let read = read_file(Path::new(path)).map(|text| text.trim().to_owned());
+    read.map_err(|error| format!("names {named}, which could not be read ({error})"))
 }
 
 /// The one text that all sources of an input agree on.
@@ -171,10 +179,11 @@ fn one_text(sources: Vec<Source>) -> Result<String, Problem> {
 
 fn unknown(variable: &str) -> Problem {
     let name = variable.trim_start_matches("BEANLINE_").to_ascii_lowercase();
-    let nearest = INPUTS.iter().map(|input| (distance(&name, input.name), input.name)).min();
+    let (name, file) = name.strip_suffix("_file").map_or((name.as_str(), ""), |name| (name, "_FILE"));
+    let nearest = INPUTS.iter().map(|input| (distance(name, input.name), input.name)).min();
     let instead = match nearest {
         Some((distance, input)) if distance <= (name.len() / 3).max(2) => {
-            format!("did you mean BEANLINE_{}?", input.to_ascii_uppercase())
+            format!("did you mean BEANLINE_{}{file}?", input.to_ascii_uppercase())
         }
         _ => "`beanline --help` lists every input".to_owned(),
     };
@@ -211,6 +220,7 @@ mod tests {
         let environment = variables.iter().map(|(name, value)| (name.into(), value.into()));
         RawInputs::read_with(environment, &|path| match path.to_str() {
             Some("/run/secrets/token") => Ok("obvious-fake\n".to_owned()),
+            Some("/run/secrets/empty") => Ok("\n".to_owned()),
             _ => Err(io::Error::from(io::ErrorKind::NotFound)),
         })
     }
@@ -247,19 +257,33 @@ mod tests {
         assert!(both[0].starts_with("BEANLINE_GITHUB_TOKEN_FILE and INPUT_GITHUB_TOKEN are both set"), "{both:?}");
         let missing = problems(&[("BEANLINE_TAG_FILE", "/nowhere")]);
         assert!(missing[0].starts_with("BEANLINE_TAG_FILE names the file `/nowhere`"), "{missing:?}");
+        let slip = problems(&[("BEANLINE_GITHUB_TOKEN_FILE", "ghs_obviousfake")]);
+        assert!(slip[0].contains("names a file") && !slip[0].contains("ghs_"), "{slip:?}");
+        let empty = read(&[("BEANLINE_IMAGE_FILE", "/run/secrets/empty")]);
+        assert!(empty.texts.image.is_none() && empty.written("image").is_none() && empty.problems().is_empty());
     }
 
     #[test]
     fn aliases_mean_the_same() {
-        let raw = read(&[("INPUT_APPLICATION-NAME", "shop"), ("INPUT_REGION", "eu-west-1")]);
-        assert_eq!(raw.texts.application.as_deref(), Some("shop"));
-        assert_eq!(raw.texts.aws_region.as_deref(), Some("eu-west-1"));
-        assert_eq!(raw.written("application"), Some("INPUT_APPLICATION-NAME"));
+        for (alias, input) in ALIASES {
+            for prefix in PREFIXES {
+                let name = format!("{prefix}{}", alias.to_ascii_uppercase());
+                let raw = read(&[(&name, "shop")]);
+                assert_eq!((raw.texts.get(input), raw.written(input)), (Some("shop"), Some(name.as_str())));
+            }
+        }
+        let both = problems(&[("INPUT_REGION", "eu-west-1"), ("INPUT_AWS-REGION", "eu-west-2")]);
+        assert_eq!(both.len(), 1, "{both:?}");
     }
 
     #[test]
     fn an_unknown_variable_of_ours_is_a_problem_with_the_nearest_name() {
         assert_eq!(problems(&[("BEANLINE_IMGE", "x")]), ["BEANLINE_IMGE is no input: did you mean BEANLINE_IMAGE?"]);
+        let near =
+            [("BEANLINE_image", "BEANLINE_IMAGE?"), ("BEANLINE_GITHUB_TOKN_FILE", "BEANLINE_GITHUB_TOKEN_FILE?")];
+        for (name, meant) in near {
+            assert!(problems(&[(name, "x")])[0].ends_with(meant), "{name}");
+        }
         assert!(problems(&[("BEANLINE_QQQQQQQQQQQQ", "x")])[0].ends_with("`beanline --help` lists every input"));
         let others = [("INPUT_WHO-TO-GREET", "x"), ("BEANLINE_PLACE", "live"), ("BEANLINE_NOTHING", ""), ("PATH", "/")];
         assert!(problems(&others).is_empty());

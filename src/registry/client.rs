@@ -32,6 +32,9 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(20);
 /// Time for a request with its repetitions.
 const LIMIT: Duration = Duration::from_secs(60);
 
+/// The same while the registry throttles us or is at fault itself.
+const BUSY: Duration = Duration::from_secs(180);
+
 /// The longest answer, in bytes: what registries must take as a manifest (distribution specification).
 const LONGEST_BODY: usize = 4 * 1024 * 1024;
 
@@ -111,7 +114,7 @@ impl Client {
 
     async fn ask(&self, method: Method, path: &str, accept: &'static str) -> Result<Answer, Fault> {
         let url = format!("{}{path}", self.base);
-        retry(Policy::within(LIMIT), |_| (), async |_| self.ask_once(&method, &url, accept).await).await
+        retry(Policy::within(LIMIT).busy_for(BUSY), |_| (), async |_| self.ask_once(&method, &url, accept).await).await
     }
 
     /// Asks; after a 401 asks once more with what the registry wants.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use aws_sdk_ecr::config::http::HttpResponse;
 use aws_sdk_ecr::config::retry::RetryConfig;
 use aws_sdk_ecr::config::timeout::TimeoutConfig;
 use aws_sdk_ecr::config::{Builder, Region};
@@ -18,6 +19,9 @@ use crate::inputs::Secret;
 
 /// Time for a call with its repetitions.
 const LIMIT: Duration = Duration::from_secs(45);
+
+/// The same while ECR throttles us or is at fault itself.
+const BUSY: Duration = Duration::from_secs(180);
 
 /// Time for one attempt, the search for credentials included.
 const CALL_LIMIT: Duration = Duration::from_secs(15);
@@ -66,7 +70,7 @@ impl Ecr {
         let what = format!("could not get an ECR login for {}", repository.host());
         // Anywhere else it is a question by the way, and asked once.
         let insists = host.is_some() || repository.is_loopback();
-        let policy = Policy::within(if insists { LIMIT } else { Duration::ZERO });
+        let policy = if insists { Policy::within(LIMIT).busy_for(BUSY) } else { Policy::within(Duration::ZERO) };
         let answer = retry(
             policy,
             |_| (),
@@ -135,7 +139,7 @@ impl Ecr {
                 Err(error) => Err(failure(&what, &error, &self.statement("ecr:DescribeRepositories"))),
             }
         };
-        retry(Policy::within(LIMIT), |_| (), call).await
+        retry(Policy::within(LIMIT).busy_for(BUSY), |_| (), call).await
     }
 
     /// Has no undo: a repository may be pushed to by others from the moment it is there.
@@ -150,7 +154,7 @@ impl Ecr {
                 Err(error) => Err(failure(&what, &error, &self.statement("ecr:CreateRepository"))),
             }
         };
-        retry(Policy::within(LIMIT), |_| (), call).await
+        retry(Policy::within(LIMIT).busy_for(BUSY), |_| (), call).await
     }
 
     fn statement(&self, action: &str) -> String {
@@ -168,11 +172,9 @@ fn is_at(url: &str, host: &str) -> bool {
 }
 
 /// What to make of a call that failed, and the policy statement that is needed when it was denied.
-fn failure<E, R>(what: &str, error: &SdkError<E, R>, statement: &str) -> Failure
+fn failure<E>(what: &str, error: &SdkError<E, HttpResponse>, statement: &str) -> Failure
 where
     E: std::error::Error + ProvideErrorMetadata + 'static,
-    R: std::fmt::Debug,
-    SdkError<E, R>: std::error::Error,
 {
     let (code, message) = (error.code().unwrap_or_default(), error.message().unwrap_or_default());
     let fault = Fault::new(what);
@@ -186,14 +188,15 @@ where
         SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) => Failure::Final(
             fault.hint("set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or another source of credentials"),
         ),
-        _ if code::is_throttling(code) || code::is_passing(code) || code::is_out_of_time(code, message) => {
-            Failure::Passing(fault)
-        }
+        _ if code::is_throttling(code) || code::is_passing(code) => Failure::Busy(fault),
+        _ if error.raw_response().is_some_and(|answer| answer.status().is_server_error()) => Failure::Busy(fault),
+        _ if code::is_out_of_time(code, message) => Failure::Passing(fault),
         _ if code::is_denial(code) => {
             Failure::Final(fault.hint(format!("give the caller this statement: {statement}")))
         }
-        _ if code::is_expired(code) || code::is_unknown_caller(code) => {
-            Failure::Final(fault.hint("the AWS credentials are expired or wrong: renew them"))
+        _ if code::is_expired(code) => Failure::Final(code::session_is_over(&format!("{what}: {code}: {message}"))),
+        _ if code::is_unknown_caller(code) => {
+            Failure::Final(fault.hint("check the AWS credentials in the environment"))
         }
         _ => Failure::Final(fault),
     }

@@ -6,6 +6,8 @@ mod basic;
 mod challenge;
 mod client;
 mod ecr;
+#[cfg(test)]
+mod fuzz_tests;
 
 use std::collections::BTreeMap;
 

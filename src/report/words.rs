@@ -2,6 +2,7 @@
 
 pub mod check_run;
 pub mod known;
+pub mod left;
 pub mod run;
 #[cfg(test)]
 mod sentences;
@@ -19,7 +20,7 @@ use crate::fault::Fault;
 /// Why a run was stopped early.
 pub fn cancelled(reason: CancelReason) -> &'static str {
     match reason {
-        CancelReason::RunTimeout => "the run's time limit was reached",
+        CancelReason::RunTimeout => "the input `timeout` ended the run",
         CancelReason::Interrupt => "cancelled by SIGINT",
         CancelReason::Terminate => "cancelled by SIGTERM",
     }
@@ -67,7 +68,7 @@ pub fn tests(counts: &TestCounts) -> String {
 
 /// That something which is being undone goes on by itself, and how to see its end.
 pub fn under_way(undo: &Undo) -> String {
-    format!("asked for and under way, but not seen to end: {undo}\nhelp: see whether it is done with: {}", undo.look())
+    format!("{}\nhelp: {} {}", left::goes_on(undo), left::LOOK, undo.look())
 }
 
 /// A size as people say it, in decimal units as docker prints it.

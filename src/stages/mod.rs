@@ -5,6 +5,8 @@ pub mod build;
 pub mod check;
 pub mod clean_up;
 pub mod deploy;
+#[cfg(test)]
+mod fuzz_tests;
 mod http_check;
 mod junit;
 pub mod promote;

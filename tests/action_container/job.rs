@@ -51,10 +51,9 @@ impl Job {
 
     /// A web server in an image of its own, whose unit test prints what is not to be believed.
     fn write_application(&self) {
-        let busybox = ["/bin/busybox", "/usr/bin/busybox"].into_iter().find(|path| Path::new(path).exists());
         let workspace = self.runner.workspace();
         fs::create_dir_all(workspace.join("bin")).unwrap();
-        fs::copy(busybox.expect("busybox-static is installed by the set-up"), workspace.join("bin/busybox")).unwrap();
+        fs::copy(busybox(), workspace.join("bin/busybox")).unwrap();
         let report = r#"<testsuite name="shop"><testcase name="adds"/><testcase name="ships"/></testsuite>"#;
         let test = format!(
             "cat <<'END'\n{FORGED}END\nsleep ${{PAUSE:-0}}\nmkdir /reports\necho '{report}' > /reports/junit.xml\n"
@@ -179,6 +178,12 @@ impl Drop for Job {
     }
 }
 
+/// A shell that runs in any image.
+pub fn busybox() -> &'static str {
+    let known = ["/bin/busybox", "/usr/bin/busybox"].into_iter().find(|path| Path::new(path).exists());
+    known.expect("busybox-static is installed by the set-up")
+}
+
 /// A push to the main branch.
 pub fn pushed(sha: &str) -> Event<'_> {
     let payload = format!(
@@ -190,7 +195,7 @@ pub fn pushed(sha: &str) -> Event<'_> {
 }
 
 /// Runs the docker client; what it printed.
-fn docker(arguments: &[&str]) -> Result<String, String> {
+pub fn docker(arguments: &[&str]) -> Result<String, String> {
     let output = Command::new("docker").args(arguments).output().map_err(|error| error.to_string())?;
     let printed = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
     if output.status.success() { Ok(printed(&output.stdout)) } else { Err(printed(&output.stderr)) }

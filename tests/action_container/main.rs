@@ -5,6 +5,7 @@
 
 mod commands;
 mod job;
+mod orphans;
 mod runner;
 
 use std::collections::BTreeMap;

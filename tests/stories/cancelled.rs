@@ -1,10 +1,18 @@
 //! A signal ends a run at once: what ran is cancelled on GitHub, what was made is gone, live is as before.
 
-use super::support::{App, World, conclusions, docker};
+use super::support::{App, World, check_runs, conclusions, docker};
 
 const GOOD: &str = "abababababababababababababababababababab";
 const SLOW: &str = "cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd";
 const NEXT: &str = "efefefefefefefefefefefefefefefefefefefef";
+
+/// Whether a stage is under way by its check run, and a container of such a name runs: others on the same engine may
+/// have one too.
+fn is_in(world: &World, revision: &str, stage: &str, container: &str) -> bool {
+    let checks = check_runs(&world.github, revision);
+    checks.get(&format!("shop / {stage}")).is_some_and(|run| run.status == "in_progress")
+        && docker(&["ps", "-q", "--filter", &format!("name={container}")]).is_some_and(|ids| !ids.trim().is_empty())
+}
 
 /// Every stage that had not passed when the signal came is `cancelled`, and so is the run.
 #[track_caller]
@@ -30,9 +38,7 @@ fn by_a_signal_in_a_test_and_in_a_deployment() {
 
     world.app(&App::version("slow").file("test.sh", "echo begun; sleep 600"));
     let mut run = world.begin(SLOW, &[("acceptance_on", "candidate,live")]);
-    run.wait_for("the unit test's container", || {
-        docker(&["ps", "-q", "--filter", "name=beanline-unit-"]).is_some_and(|ids| !ids.trim().is_empty())
-    });
+    run.wait_for("the unit test's container", || is_in(&world, SLOW, "unit test", "beanline-unit-"));
     run.signal("INT");
     run.end().expect(130).says("SIGINT");
     // Acceptance in a container was skipped before the signal came.
@@ -42,9 +48,7 @@ fn by_a_signal_in_a_test_and_in_a_deployment() {
     world.app(&App::version("next"));
     let slow = [("acceptance_command", "[ $BEANLINE_PLACE != candidate ] || { touch /begun; sleep 600; }")];
     let mut run = world.begin(NEXT, &slow);
-    run.wait_for("the candidate's tests", || {
-        docker(&["ps", "-q", "--filter", "name=beanline-test-candidate"]).is_some_and(|ids| !ids.trim().is_empty())
-    });
+    run.wait_for("the candidate's tests", || is_in(&world, NEXT, "acceptance (candidate)", "beanline-test-candidate"));
     run.signal("TERM");
     run.end().expect(143).says("SIGTERM");
     assert_cancelled(&world, NEXT, &["check", "build", "unit test", "acceptance (container)", "push", "deploy"]);

@@ -15,6 +15,7 @@ mod killed;
 mod main_job;
 mod moved_tag;
 mod parts;
+mod planted;
 mod platform;
 mod pushes;
 mod secrets;

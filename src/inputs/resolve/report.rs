@@ -1,6 +1,6 @@
 //! How the run is reported, and everything that must not be shown in it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Surroundings;
 use super::commit::is_whole;
@@ -14,12 +14,19 @@ use crate::inputs::{CiFacts, GithubPlan, ReportKind, ReportPlan, Secret};
 
 /// Variables of others whose values are credentials: the AWS SDK's, and what the runner gives to an action.
 const CREDENTIALS: &[&str] = &[
+    "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
     "ACTIONS_RUNTIME_TOKEN",
     "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN",
 ];
+
+/// What clients of the local cloud have for a credential; everybody may know it.
+const OPEN_CREDENTIAL: &str = "local";
+
+/// Variables of the AWS SDK that name a file with a token in it.
+const TOKEN_FILES: &[&str] = &["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"];
 
 /// Shorter texts are not masked: they would be found everywhere.
 const SHORTEST_MASK: usize = 4;
@@ -86,7 +93,10 @@ fn masks(reading: &mut Reading<'_>, around: &Surroundings<'_>) -> Vec<Secret> {
     }
     let mut masks: Vec<Secret> = lines(texts.mask.as_deref().unwrap_or_default()).map(Secret::new).collect();
     masks.extend([&texts.github_token, &texts.registry_password].into_iter().flatten().map(Secret::new));
-    masks.extend(CREDENTIALS.iter().filter_map(|name| variables.get(*name)).map(Secret::new));
+    let credentials = CREDENTIALS.iter().filter_map(|name| variables.get(*name));
+    masks.extend(credentials.filter(|text| *text != OPEN_CREDENTIAL).map(Secret::new));
+    let read = |path: &String| (around.read_file)(Path::new(path)).ok();
+    masks.extend(TOKEN_FILES.iter().filter_map(|name| read(variables.get(*name)?)).map(Secret::new));
     masks.extend(secret_values(texts.build_secrets.as_deref(), Kind::Secrets, variables));
     for list in [&texts.test_env, &texts.app_env, &texts.environment_variables] {
         masks.extend(secret_values(list.as_deref(), Kind::Environment, variables));

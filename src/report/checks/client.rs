@@ -25,6 +25,9 @@ const API_VERSION: &str = "2022-11-28";
 /// The wait after being throttled when GitHub does not say how long; its documentation asks for a minute at least.
 const THROTTLED: Duration = Duration::from_secs(60);
 
+/// No wait that GitHub asks for is longer: its limits are counted by the hour.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
 /// GitHub, seen from one run.
 #[derive(Debug)]
 pub struct Client {
@@ -163,7 +166,7 @@ impl Client {
         let answer = self.asked(send).await;
         let trouble = match &answer {
             Ok(_) => None,
-            Err(Failure::Passing(fault) | Failure::Final(fault)) => Some(fault.to_string()),
+            Err(Failure::Passing(fault) | Failure::Busy(fault) | Failure::Final(fault)) => Some(fault.to_string()),
         };
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
         answer
@@ -242,11 +245,11 @@ fn judged(status: StatusCode, headers: &HeaderMap, body: &Value) -> Verdict {
     let none_remain = number("x-ratelimit-remaining") == Some(0);
     match status.as_u16() {
         403 | 429 => match (number("retry-after"), none_remain) {
-            (Some(seconds), _) => Verdict::Throttled(Duration::from_secs(seconds)),
+            (Some(seconds), _) => Verdict::Throttled(Duration::from_secs(seconds).min(LONGEST_WAIT)),
             (None, true) => {
                 let reset = number("x-ratelimit-reset").unwrap_or_default();
                 let now = chrono::Utc::now().timestamp().unsigned_abs();
-                Verdict::Throttled(Duration::from_secs(reset.saturating_sub(now).clamp(1, 3600)))
+                Verdict::Throttled(Duration::from_secs(reset.saturating_sub(now).max(1)).min(LONGEST_WAIT))
             }
             (None, false) if says_so || status.as_u16() == 429 => Verdict::Throttled(THROTTLED),
             (None, false) => Verdict::Refused,
@@ -282,6 +285,31 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::fuzz_driver::fuzz;
+
+    /// Header lines, an empty one, and a body.
+    #[test]
+    fn fuzz_answers_that_are_no_success() {
+        let target = |bytes: &[u8]| {
+            let text = String::from_utf8_lossy(bytes);
+            let (head, body) = text.split_once("\n\n").unwrap_or((&text, ""));
+            let headers = head.lines().filter_map(|line| line.split_once(": "));
+            let headers = headers.filter_map(|(k, v)| Some((HeaderName::try_from(k).ok()?, v.parse().ok()?))).collect();
+            let body: Value = serde_json::from_str(body).unwrap_or_default();
+            for status in [400, 401, 403, 404, 422, 429, 500, 502] {
+                let status = StatusCode::from_u16(status).unwrap();
+                if let Verdict::Throttled(wait) = judged(status, &headers, &body) {
+                    assert!(wait <= LONGEST_WAIT && !refusal(status, &body, "o/r").what().is_empty());
+                }
+            }
+            if let Ok(found) = serde_json::from_value::<Found>(body) {
+                assert!(found.check_runs.len() <= bytes.len());
+            }
+        };
+        let spent = b"x-ratelimit-remaining: 0\nx-ratelimit-reset: 1700000000\n\n{\"message\":\"API rate limit\"}";
+        let asked = b"retry-after: 18446744073709551615\n\n{\"message\":null,\"errors\":[{\"message\":\"x\"},4]}";
+        fuzz(&[spent, asked, b"a: b\n\n{\"check_runs\":[{\"id\":1,\"external_id\":null},{\"id\":2}]}"], target);
+    }
 
     fn judge(status: u16, headers: &[(&'static str, &str)], message: &str) -> Verdict {
         let headers = headers.iter().map(|(k, v)| (HeaderName::from_static(k), v.parse().unwrap())).collect();

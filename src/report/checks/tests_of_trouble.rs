@@ -180,3 +180,36 @@ async fn what_a_dead_run_left_open_is_completed_by_the_next() {
     let asked = world.github.log().into_iter().filter(|logged| logged.method == "GET").count();
     assert_eq!(asked, 2, "what it costs when nothing is left over");
 }
+
+#[tokio::test]
+async fn what_needs_a_human_is_said_everywhere_with_its_command() {
+    let world = GithubWorld::start(GithubState::default()).await.unwrap();
+    let directory = std::env::temp_dir().join(format!("beanline-report-{}", uuid::Uuid::new_v4()));
+    std::fs::create_dir(&directory).unwrap();
+    let mut plan = plan(Some(&world));
+    plan.summary_file = Some(directory.join("summary"));
+    plan.output_file = Some(directory.join("output"));
+    let mut kinds = failing(Stage::AcceptanceLive);
+    kinds.extend(undone(swap_back(), Some("throttled")));
+    kinds.extend(undone(end_candidate(), Some("it is live and stays")));
+    kinds.push(finish(End::NeedsHuman(Stage::AcceptanceLive), vec![swap_back(), end_candidate()]));
+    let log = reported(&plan, ConsoleStyle::default(), async |events| {
+        kinds.into_iter().for_each(|kind| events.emit(kind));
+    })
+    .await;
+    let files = ["summary", "output"].map(|file| std::fs::read_to_string(directory.join(file)).unwrap());
+    std::fs::remove_dir_all(&directory).unwrap();
+    let check_run = |name: &str| {
+        let run = world.github.state().check_runs.into_iter().find(|run| run.name == name).unwrap();
+        assert_eq!(run.conclusion.as_deref(), Some("failure"));
+        run.output.summary.unwrap()
+    };
+    let said = [&log, &files[0], &check_run("beanline"), &check_run("shop / acceptance (live)")];
+    for text in said {
+        assert!(text.contains("something needs a human: could not give shop.local back to e-1, and 1 more"), "{text}");
+        assert!(text.contains("swap-environment-cnames --region local --source-environment-id e-2"), "{text}");
+        assert!(text.contains("a second swap would undo the first"), "{text}");
+        assert!(text.contains("terminate-environment --region local --environment-name shop-b"), "{text}");
+    }
+    assert!(log.contains("result: needs-human (exit code 20)") && files[1].ends_with("result=needs-human\n"), "{log}");
+}

@@ -89,6 +89,18 @@ async fn a_child_cannot_forge_a_command() {
 }
 
 #[tokio::test]
+async fn a_secret_that_is_learnt_is_told_to_the_runner_before_it_might_be_shown() {
+    let learnt = || EventKind::SecretLearnt { secret: Secret::new("login-of-ecr") };
+    let end = || finish(End::Failed(Stage::Check), Vec::new());
+    let told = || vec![start(), begin(Stage::Check), learnt(), line(Stage::Check, "with login-of-ecr"), end()];
+    let said = log(GITHUB, told()).await;
+    let (before, after) = said.split_once("::add-mask::login-of-ecr\n").unwrap();
+    assert!(!before.contains("login-of-ecr") && after.contains("with ***"), "{said}");
+    let said = log(ConsoleStyle::default(), told()).await;
+    assert!(!said.contains("login-of-ecr") && said.contains("with ***"), "{said}");
+}
+
+#[tokio::test]
 async fn groups_and_errors_are_for_the_actions_runner_alone() {
     let mut kinds = failing(Stage::UnitTest);
     kinds.push(finish(End::Failed(Stage::UnitTest), Vec::new()));

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::ops::Range;
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
 use super::SHORTEST;
 
@@ -45,7 +45,8 @@ impl Search {
         let mut backwards: Vec<Vec<u8>> = forms.iter().map(|form| form.bytes().rev().collect()).collect();
         backwards.sort_unstable();
         Self {
-            whole: AhoCorasick::new(forms).ok(),
+            // A table of all states would be large for a long secret, such as a key.
+            whole: AhoCorasick::builder().kind(Some(AhoCorasickKind::ContiguousNFA)).build(forms).ok(),
             // A set of texts has the order of their bytes.
             forms: forms.iter().cloned().collect(),
             backwards,

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 
 use super::*;
 use crate::engine::event::Stage;
+use crate::fuzz_driver::fuzz;
 
 fn mask(secrets: &[&str]) -> Mask {
     let secrets: Vec<Secret> = secrets.iter().map(|text| Secret::new(*text)).collect();
@@ -115,4 +116,24 @@ fn a_fault_is_hidden_in_all_its_parts() {
     assert_eq!(masked.to_string(), "no ***: ***?");
     assert_eq!((masked.last_lines(), masked.hints()), (&["***!".to_owned()][..], &["use ***".to_owned()][..]));
     assert!(masked.is_time_out());
+}
+
+/// However a secret's text or code lies across the ends of long lines, no part of it that helps anybody is shown.
+#[test]
+fn fuzz_secrets_across_lines() {
+    let secret = "obvious/fake+secret=of\"quite some length, with ~signs";
+    let coded = [STANDARD.encode(secret), URL_SAFE.encode(secret), "obvious%2Ffake%2Bsecret%3Dof%22quite".to_owned()];
+    let texts = [secret.to_owned(), coded.concat(), format!("{}{secret}", "x".repeat(8185))];
+    let seeds: Vec<&[u8]> = texts.iter().map(String::as_bytes).collect();
+    fuzz(&seeds, |bytes| {
+        let text = String::from_utf8_lossy(bytes);
+        let mut mask = mask(&[secret]);
+        for line in text.lines() {
+            let kind = EventKind::StageLine { key: Stage::Build.into(), line: line.to_owned() };
+            let EventKind::StageLine { line, .. } = mask.event(Event { elapsed: Duration::ZERO, kind }).kind else {
+                panic!("another event came out")
+            };
+            assert!([secret, &coded[0], &coded[1]].iter().all(|form| !line.contains(form)), "{line}");
+        }
+    });
 }

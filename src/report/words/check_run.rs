@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::left;
 use super::world::world;
 use crate::engine::event::Fact;
 use crate::engine::in_words;
@@ -78,6 +79,9 @@ pub fn summary(stage: &StageStory, story: &Story, run_url: Option<&str>) -> Stri
         }
         State::Waiting | State::Passed | State::Skipped(_) => format!("{}\n", prose(&title(stage, story))),
     };
+    if matches!(stage.state, State::Failed(_) | State::Cancelled) {
+        out.push_str(&left::block(story));
+    }
     out.push('\n');
     for fact in &stage.facts {
         let _ = writeln!(out, "- {}", prose(&super::fact(fact)));

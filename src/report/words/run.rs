@@ -4,12 +4,17 @@ use std::fmt::Write as _;
 
 use super::check_run::{failure_block, shortened};
 use super::known::Known;
+use super::left;
 use super::world::world;
+use crate::engine::cancel::CancelReason;
 use crate::engine::event::End;
 use crate::engine::in_words;
-use crate::engine::undo::Undo;
-use crate::report::markdown::{code, prose};
+use crate::report::markdown::prose;
 use crate::report::story::{State, Story};
+
+/// What to do when a run takes longer than it may.
+const RAISE_TIMEOUT: &str =
+    "raise the input `timeout` if the run needs longer; what the stages took shows where the time went";
 
 /// The last lines of the log: the state of the world first, then what failed, why, its last lines, and what to do.
 pub fn message(story: &Story) -> Vec<String> {
@@ -21,16 +26,25 @@ pub fn message(story: &Story) -> Vec<String> {
         out.extend(failure.lines.iter().map(|line| format!("  | {line}")));
         out.extend(failure.hints.iter().map(|hint| format!("help: {hint}")));
     }
-    for (undo, why) in left(story) {
-        out.push(format!("could not {undo}: {why}"));
-        out.push(format!("help: do it with: {}", undo.command()));
+    if ran_out_of_time(story) {
+        out.push(format!("help: {RAISE_TIMEOUT}"));
+    }
+    for thing in left::left(story) {
+        out.push(thing.sentence);
+        out.push(format!("help: {} {}", thing.help, thing.command));
+        out.extend(thing.caution.map(|caution| format!("help: {caution}")));
     }
     out
 }
 
 /// How the run was stopped, when no stage failed of itself.
 fn stopped(story: &Story) -> Option<String> {
-    let Some((End::Cancelled(reason), _)) = &story.end else { return None };
+    let reason = match (&story.end, story.cancelling) {
+        (Some((End::Cancelled(reason), _)), _) => reason,
+        // Nobody cancelled it: that something could not be undone is worse news, but not the only news.
+        (Some((End::NeedsHuman(_), _)), Some(CancelReason::RunTimeout)) => &CancelReason::RunTimeout,
+        _ => return None,
+    };
     let running: Vec<String> = story
         .stages
         .iter()
@@ -41,12 +55,9 @@ fn stopped(story: &Story) -> Option<String> {
     Some(format!("{}{when}, after {}", super::cancelled(*reason), in_words(story.elapsed)))
 }
 
-/// What could not be undone, each with its reason.
-fn left(story: &Story) -> Vec<(&Undo, &str)> {
-    let why = |undo: &Undo| {
-        story.undone.iter().rev().find(|(known, _)| known == undo).and_then(|(_, error)| error.as_deref())
-    };
-    story.left.iter().map(|undo| (undo, why(undo).unwrap_or("it was not reached"))).collect()
+/// Whether the run's own time limit ended it.
+fn ran_out_of_time(story: &Story) -> bool {
+    story.end.is_some() && story.cancelling == Some(CancelReason::RunTimeout)
 }
 
 /// `result: deployed (exit code 0) after 4 min 2 s`.
@@ -67,12 +78,17 @@ pub fn stages(story: &Story) -> Vec<[String; 4]> {
             State::Waiting | State::Running | State::Skipped(_) => String::new(),
             _ => in_words(stage.took),
         };
-        let remark = match &stage.state {
-            State::Skipped(why) => why.clone(),
-            State::Failed(failure) => shortened(&failure.what, 100),
-            _ => String::new(),
+        let (remark, timed_out) = match &stage.state {
+            State::Skipped(why) => (why.clone(), false),
+            State::Failed(failure) => (shortened(&failure.what, 100), false),
+            State::Cancelled => (
+                story.cancelling.map(super::cancelled).unwrap_or_default().to_owned(),
+                story.cancelling == Some(CancelReason::RunTimeout),
+            ),
+            _ => (String::new(), false),
         };
-        [stage.key.to_string(), super::state(&stage.state, over).to_owned(), took, remark]
+        let state = if timed_out { "timed out" } else { super::state(&stage.state, over) };
+        [stage.key.to_string(), state.to_owned(), took, remark]
     };
     story.stages.iter().map(row).collect()
 }
@@ -98,10 +114,10 @@ pub fn summary(story: &Story, run_url: Option<&str>) -> String {
     for (stage, failure) in story.failures() {
         let _ = write!(out, "\n{}", failure_block(stage, failure));
     }
-    for (undo, why) in left(story) {
-        let _ = write!(out, "\ncould not {}: {}\n", prose(&undo.to_string()), prose(why));
-        let _ = write!(out, "\n**help:** do it with: {}\n", code(&undo.command()));
+    if ran_out_of_time(story) {
+        let _ = write!(out, "\n**help:** {}\n", prose(RAISE_TIMEOUT));
     }
+    out.push_str(&left::block(story));
     out.push_str("\n| stage | result | took | |\n| --- | --- | --- | --- |\n");
     for [name, state, took, remark] in stages(story) {
         let _ = writeln!(out, "| {} | {state} | {took} | {} |", prose(&name), prose(&remark));

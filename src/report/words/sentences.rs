@@ -2,6 +2,7 @@ use super::run::{message, summary};
 use super::world::world;
 use crate::engine::cancel::CancelReason;
 use crate::engine::event::{End, EventKind, Outcome, Stage};
+use crate::engine::undo::Undo;
 use crate::report::rehearsal::*;
 use crate::report::words::check_run;
 
@@ -82,7 +83,8 @@ deploy failed after 3 s: the environment did not become healthy
   | exit status 101
 help: look at the application's log above
 could not terminate environment shop-b: access denied
-help: do it with: aws elasticbeanstalk terminate-environment --region local --environment-name shop-b  # while `beanline local` runs, with what it prints"
+help: do it with: aws elasticbeanstalk terminate-environment --region local --environment-name shop-b  # while `beanline local` runs, with what it prints
+help: but only while it does not hold shop.local: that would be live"
     );
 }
 
@@ -137,4 +139,51 @@ fn the_summary_of_a_run_has_its_stages_and_its_facts() {
     assert!(said.contains("| unit test | passed | 3 s |  |\n"), "{said}");
     assert!(said.contains("| digest | sha256:aaaa |\n"), "{said}");
     assert!(said.contains("| kept | environment shop-a: for a roll-back, until the next deployment; remove it with"));
+}
+
+/// A run that was stopped by `reason` in its deployment, with `left` over.
+fn stopped(reason: CancelReason, undoing: Vec<EventKind>, left: Vec<Undo>) -> Vec<EventKind> {
+    let mut events = story_until(Stage::Deploy);
+    events.extend([begin(Stage::Deploy), EventKind::Cancelling { reason }, end(Stage::Deploy, Outcome::Cancelled)]);
+    events.extend(undoing);
+    events.push(finish(End::Cancelled(reason), left));
+    events
+}
+
+#[test]
+fn the_time_limit_of_the_run_is_named_with_what_to_do() {
+    let told = story(stopped(CancelReason::RunTimeout, undone(end_candidate(), None).into(), Vec::new()));
+    let said = message(&told);
+    assert!(said[1].starts_with("the input `timeout` ended the run during deploy, after "), "{}", said[1]);
+    assert!(said[2].starts_with("help: raise the input `timeout` if"), "{}", said[2]);
+    assert!(summary(&told, None).contains("**help:** raise the input `timeout` if"));
+    assert!(summary(&told, None).contains("| deploy | timed out | 3 s | the input `timeout` ended the run |"));
+    let deploy = told.stages.iter().find(|stage| stage.key.stage == Stage::Deploy).unwrap();
+    assert_eq!(check_run::title(deploy, &told), "the input `timeout` ended the run");
+}
+
+#[test]
+fn what_a_cancelled_run_leaves_is_listed_everywhere_with_its_command() {
+    let container = Undo::RemoveContainer { name: "beanline-unit-1".to_owned() };
+    let mut undoing = vec![EventKind::UndoUnderWay { undo: end_candidate() }];
+    undoing.extend(undone(container.clone(), Some("the daemon does not answer")));
+    let left = vec![end_candidate(), container];
+    let told = story(stopped(CancelReason::Interrupt, undoing, left));
+    let said = message(&told);
+    assert_eq!(said[0], "live still serves version 41; what is left of this run is listed below");
+    let deploy = told.stages.iter().find(|stage| stage.key.stage == Stage::Deploy).unwrap();
+    for text in [said.join("\n"), summary(&told, None), check_run::summary(deploy, &told, None)] {
+        for part in [
+            "under way, but its end was not seen: terminate environment shop-b",
+            "describe-environments --region local --environment-names shop-b",
+            "could not remove container beanline-unit-1: the daemon does not answer",
+            "docker rm --force --volumes beanline-unit-1",
+        ] {
+            assert!(text.contains(part), "{part} is missing in {text}");
+        }
+        assert!(!text.contains("could not terminate"), "{text}");
+    }
+    let undoing = vec![EventKind::UndoUnderWay { undo: end_candidate() }];
+    let told = story(stopped(CancelReason::Interrupt, undoing, vec![end_candidate()]));
+    assert_eq!(message(&told)[0], "live still serves version 41; what is still being removed is listed below");
 }

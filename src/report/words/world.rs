@@ -77,7 +77,10 @@ fn nothing_changed(known: &Known) -> String {
 }
 
 fn needs_human(story: &Story, known: &Known) -> String {
-    let mut tasks = story.left.iter().map(|undo| format!("could not {undo}"));
+    let mut tasks = story.left.iter().map(|undo| match story.under_way.contains(undo) {
+        true => format!("the run did not see the end of this: {undo}"),
+        false => format!("could not {undo}"),
+    });
     let task = match (tasks.next(), tasks.count()) {
         (None, _) => "what this run made could not all be removed".to_owned(),
         (Some(first), 0) => first,
@@ -142,7 +145,9 @@ fn live(story: &Story, known: &Known) -> Live {
 /// What a run that stopped leaves behind.
 fn remains(story: &Story, known: &Known) -> String {
     if !story.left.is_empty() || !known.kept.is_empty() {
-        return "what is left of this run is listed below".to_owned();
+        let is_going = known.kept.is_empty() && story.left.iter().all(|undo| story.under_way.contains(undo));
+        let what = if is_going { "still being removed" } else { "left of this run" };
+        return format!("what is {what} is listed below");
     }
     let mut handed_over = Vec::new();
     if known.pushed.is_some() {

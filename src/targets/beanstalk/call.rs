@@ -4,7 +4,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use aws_sdk_elasticbeanstalk::config::http::HttpResponse;
-use aws_sdk_elasticbeanstalk::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_elasticbeanstalk::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 
 use crate::cloud::code;
 use crate::engine::StageCx;
@@ -14,8 +14,15 @@ use crate::fault::Fault;
 /// Who is told when a call is repeated; nobody outside a stage.
 pub type Told<'a> = Option<&'a StageCx>;
 
-/// How long a call that may be sent twice is repeated.
+/// How long a call that may be sent twice is repeated while nobody answers.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long it is repeated outside a stage while we are throttled; within one, as long as the stage may take.
+const BUSY: Duration = Duration::from_secs(300);
+
+/// What to do when no call can be signed.
+const CREDENTIALS_HINT: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run aws-actions/configure-aws-credentials before; \
+     any source that the AWS SDK knows will do";
 
 /// A call that did not succeed.
 #[derive(Debug)]
@@ -28,6 +35,10 @@ pub struct ApiError {
     pub passing: bool,
     /// Whether we asked too often.
     pub throttled: bool,
+    /// Whether the service answered, and is busy or at fault itself.
+    pub busy: bool,
+    /// Whether the session of our credentials is over: no later call will do better.
+    pub expired: bool,
     fault: Box<Fault>,
 }
 
@@ -62,9 +73,10 @@ impl ApiError {
 
 impl From<ApiError> for Failure {
     fn from(error: ApiError) -> Self {
-        match error.passing {
-            true => Failure::Passing(*error.fault),
-            false => Failure::Final(*error.fault),
+        match (error.passing, error.busy) {
+            (true, true) => Failure::Busy(*error.fault),
+            (true, false) => Failure::Passing(*error.fault),
+            (false, _) => Failure::Final(*error.fault),
         }
     }
 }
@@ -79,7 +91,7 @@ pub async fn again<T>(
     mut send: impl AsyncFnMut() -> Result<T, ApiError>,
 ) -> Result<T, Fault> {
     let tell = |fault: &Fault| told.iter().for_each(|cx| cx.retrying(call, fault));
-    retry(Policy::within(PATIENCE), tell, async |_| Ok(send().await?)).await
+    retry(policy(told), tell, async |_| Ok(send().await?)).await
 }
 
 /// Repeats a call that creates something; `send` hears which attempt it is and looks before it sends again.
@@ -92,7 +104,11 @@ pub async fn looked_up<T>(
     send: impl AsyncFnMut(u32) -> Result<T, Failure>,
 ) -> Result<T, Fault> {
     let tell = |fault: &Fault| told.iter().for_each(|cx| cx.retrying(call, fault));
-    retry(Policy::within(PATIENCE), tell, send).await
+    retry(policy(told), tell, send).await
+}
+
+fn policy(told: Told<'_>) -> Policy {
+    Policy::within(PATIENCE).busy_for(told.map_or(BUSY, StageCx::time_left))
 }
 
 /// A fault that says what could not be done, with another's words as its causes.
@@ -111,32 +127,38 @@ where
     let message = error.message().unwrap_or_default().to_owned();
     let status = error.raw_response().map(|response| response.status().as_u16());
     let throttled = code::is_throttling(&code) || status == Some(429);
+    let is_theirs = code::is_passing(&code) || status.is_some_and(|status| status >= 500);
+    let is_answered = matches!(error, SdkError::ServiceError(_));
+    let busy = is_answered && (throttled || is_theirs && code != "NotImplemented");
     let passing = match &error {
-        SdkError::ServiceError(_) => {
-            let is_theirs = code::is_passing(&code) || status.is_some_and(|status| status >= 500);
-            throttled || code::is_out_of_time(&code, &message) || is_theirs && code != "NotImplemented"
-        }
+        SdkError::ServiceError(_) => busy || code::is_out_of_time(&code, &message),
         other => code::is_unanswered(other),
     };
+    let expired = code::is_expired(&code);
     let fault = match &error {
         SdkError::ServiceError(_) if throttled => Fault::new(format!("{call} was throttled")).cause(&message),
         SdkError::ServiceError(_) => service_fault(call, &code, &message, status),
         SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) | SdkError::ResponseError(_) => {
-            Fault::new(format!("{call} got no answer")).because(error)
+            let lacks_credentials = !passing && DisplayErrorContext(&error).to_string().contains("credentials");
+            let fault = Fault::new(format!("{call} got no answer")).because(error);
+            if lacks_credentials { fault.hint(CREDENTIALS_HINT) } else { fault }
         }
         _ => Fault::new(format!("{call} could not be sent")).because(error),
     };
-    ApiError { code, message, passing, throttled, fault: Box::new(fault) }
+    ApiError { code, message, passing, throttled, busy, expired, fault: Box::new(fault) }
 }
 
 fn service_fault(call: &str, code: &str, message: &str, status: Option<u16>) -> Fault {
     if code::is_denial(code) {
         return denial(call, message);
     }
-    if code::is_expired(code) || code::is_unknown_caller(code) {
+    if code::is_expired(code) {
+        return code::session_is_over(&format!("{call}: {code}: {message}"));
+    }
+    if code::is_unknown_caller(code) {
         return Fault::new(format!("AWS did not accept the credentials for {call}"))
             .cause(format!("{code}: {message}"))
-            .hint("check the credentials in the environment, and that they are not older than their session");
+            .hint("check the credentials in the environment");
     }
     let fault = Fault::new(format!("{call} was refused"));
     match (code, message, status) {

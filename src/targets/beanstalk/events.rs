@@ -57,7 +57,7 @@ impl Reader {
 
     /// The start time of the next reading, inclusive; `None` asks for everything.
     pub fn start(&self) -> Option<ServerTime> {
-        let back = self.newest.map(|newest| ServerTime(newest.0 - LOOK_BACK));
+        let back = self.newest.map(|newest| ServerTime(newest.0.saturating_sub(LOOK_BACK)));
         back.max(self.floor)
     }
 

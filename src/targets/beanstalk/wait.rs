@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::call::Told;
+use super::call::{Told, while_doing};
 use super::events::Reader;
 use super::operation::{Kind, Operation};
 use super::platform::{Environment, PlatformEvent, Status};
 use super::verdict::{Demand, Fleet, Held, Proof, Verdict, judge};
 use super::watcher::{Sight, Tick, Watcher};
+use crate::cloud::code::session_is_over;
 use crate::engine::event::Fact;
 use crate::engine::retry::pause;
 use crate::fault::Fault;
@@ -88,6 +89,10 @@ pub async fn conclude(
             Some(Tick::Skipped(why)) => {
                 skipped = Some(why);
                 continue;
+            }
+            Some(Tick::Expired(why)) => {
+                let what = format!("Elastic Beanstalk goes on to {operation} without us");
+                return Err(while_doing(what, session_is_over(&why)));
             }
             None => return Err(Fault::new(format!("could not {operation}")).cause("the watcher stopped")),
         };

@@ -58,6 +58,8 @@ pub enum Tick {
     Seen(Box<Sight>),
     /// A question was not answered; the next tick asks again.
     Skipped(String),
+    /// The credentials have expired: no question will be answered any more.
+    Expired(String),
 }
 
 /// What was seen of one environment in one tick.
@@ -154,8 +156,11 @@ async fn tick(api: &Api, watches: &mut [Watch]) -> bool {
 
 fn skip<'a>(watches: impl Iterator<Item = &'a Watch>, error: ApiError) -> bool {
     let throttled = error.throttled;
-    let text = error.into_fault().to_string();
-    watches.for_each(|watch| drop(watch.ticks.send(Tick::Skipped(text.clone()))));
+    let tick = match error.expired {
+        true => Tick::Expired(format!("{}: {}", error.code, error.message)),
+        false => Tick::Skipped(error.into_fault().to_string()),
+    };
+    watches.for_each(|watch| drop(watch.ticks.send(tick.clone())));
     throttled
 }
 

@@ -18,6 +18,7 @@ use crate::engine::{Engine, events};
 use crate::image::{Repository, Tag};
 
 mod in_flight;
+mod troubled;
 
 /// The status of an answer that never comes.
 const NEVER: u16 = 0;

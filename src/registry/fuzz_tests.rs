@@ -1,0 +1,55 @@
+//! What registries answer, changed byte by byte.
+
+use http::header::WWW_AUTHENTICATE;
+use http::{HeaderMap, HeaderValue};
+
+use super::challenge::{self, Challenge};
+use super::{ImageConfig, Manifest, ecr};
+use crate::fuzz_driver::fuzz;
+
+#[test]
+fn fuzz_challenges() {
+    let target = |bytes: &[u8]| {
+        let mut headers = HeaderMap::new();
+        for line in bytes.split(|byte| *byte == b'\n').filter_map(|line| HeaderValue::from_bytes(line).ok()) {
+            headers.append(WWW_AUTHENTICATE, line);
+        }
+        if let Some(Challenge::Bearer { realm, .. }) = challenge::read(&headers) {
+            assert!(realm.len() <= bytes.len());
+        }
+    };
+    let bearer =
+        br#"Bearer realm="https://auth.example.com/token",service="registry",scope="repository:a/b:pull,push""#;
+    fuzz(
+        &[bearer, b"Basic realm=\"x\"\nBearer realm=\"https://x\\\"y\"", b"bearer realm=https://x, error=\"x\""],
+        target,
+    );
+}
+
+#[test]
+fn fuzz_manifests_and_configurations() {
+    let target = |bytes: &[u8]| {
+        if let Ok(manifest) = serde_json::from_slice::<Manifest>(bytes) {
+            let attestations = manifest.manifests.iter().filter(|one| one.is_attestation()).count();
+            assert!(attestations <= manifest.manifests.len());
+        }
+        let _ = serde_json::from_slice::<ImageConfig>(bytes);
+    };
+    let manifest = br#"{"schemaVersion":2,"config":{"mediaType":"x","size":2,"digest":"sha256:aa"},"layers":[]}"#;
+    let index =
+        br#"{"manifests":[{"digest":"sha256:aa","annotations":{"vnd.docker.reference.type":"attestation-manifest"},
+        "platform":{"os":"unknown"}},{"digest":"sha256:bb"}]}"#;
+    let config = br#"{"architecture":"amd64","config":{"ExposedPorts":{"8080/tcp":{},"x":{}},"Env":["A=b"]}}"#;
+    fuzz(&[manifest, index, config], target);
+}
+
+#[test]
+fn fuzz_hosts_of_ecr() {
+    let target = |bytes: &[u8]| {
+        if let Some(host) = ecr::EcrHost::parse(&String::from_utf8_lossy(bytes)) {
+            assert_eq!(host.account.len(), 12);
+        }
+    };
+    let standard = b"123456789012.dkr.ecr.eu-west-1.amazonaws.com";
+    fuzz(&[standard, b"123456789012.dkr-ecr.eu-west-1.on.aws"], target);
+}

@@ -1,0 +1,127 @@
+//! The environment, what CIs and docker leave in files, bundles, names of images.
+
+use std::io;
+use std::path::Path;
+
+use beanline::image::{Digest, Repository, Tag};
+use beanline::inputs::docker_config::DockerConfig;
+use beanline::inputs::resolve::{Surroundings, report_alone, resolve};
+use beanline::inputs::{CiFacts, RawInputs, Secret};
+use beanline::local::control::beanstalk::bundle;
+
+use super::driver::fuzz;
+
+/// Variables, each ended by a NUL byte, as in `/proc/self/environ`.
+fn inputs(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let environment = text.split('\0').filter_map(|pair| pair.split_once('='));
+    // What a file holds is as strange as everything else.
+    let read_file = |path: &Path| match path.as_os_str().len() % 3 {
+        0 => Err(io::ErrorKind::NotFound.into()),
+        _ => Ok(text.clone().into_owned()),
+    };
+    let raw = RawInputs::read_with(environment.map(|(name, value)| (name.into(), value.into())), &read_file);
+    let ci = CiFacts::detect(raw.variables(), &read_file);
+    let around = Surroundings { ci: &ci, local_registry: "127.0.0.1:5000", read_file: &read_file };
+    report_alone(&raw, &around);
+    match resolve(&raw, &around) {
+        Ok(plan) => assert!(!plan.timeout.is_zero() && !plan.revision.is_empty()),
+        Err(problems) => assert!(!problems.is_empty()),
+    }
+}
+
+#[test]
+fn fuzz_inputs() {
+    let whole = b"BEANLINE_IMAGE=registry.example.com/shop\0BEANLINE_APPLICATION=shop\0BEANLINE_ENVIRONMENT=shop-live\0\
+        BEANLINE_REVISION=1f0c2aa5d3b1e8c7f6a5b4c3d2e1f0a9b8c7d6e5\0AWS_REGION=eu-west-1\0BEANLINE_TEST_COMMAND=[\"a\"]\0\
+        BEANLINE_ACCEPTANCE_HTTP=GET / 200 has \"x\"\0BEANLINE_BUILD_SECRETS=a=b\nC\0C=d\0BEANLINE_TIMEOUT=1h30m";
+    let github = b"GITHUB_ACTIONS=true\0GITHUB_EVENT_NAME=pull_request\0GITHUB_EVENT_PATH=/e\0INPUT_AWS-REGION=x\0\
+        GITHUB_REF=refs/pull/1/merge\0GITHUB_REPOSITORY=a/b\0INPUT_TAG={branch}-{build}\0INPUT_IMAGE_FILE=/file";
+    let local =
+        b"BEANLINE_CLOUD=local\0BEANLINE_RUN=test\0BEANLINE_CONTEXT=/x\0BEANLINE_REPORT=checks\0BEANLINE_MASK=ab";
+    fuzz(&[whole, github, local], inputs);
+}
+
+fn ci_payload(bytes: &[u8]) {
+    let payload = String::from_utf8_lossy(bytes);
+    for event in ["pull_request", "pull_request_target", "workflow_run", "check_suite", "issue_comment", "push"] {
+        let told = [("GITHUB_ACTIONS", "true"), ("GITHUB_EVENT_NAME", event), ("GITHUB_EVENT_PATH", "/event")];
+        let variables = told.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let facts = CiFacts::detect(&variables, &|_| Ok(payload.clone().into_owned()));
+        assert!(facts.sha.is_none_or(|sha| sha.bytes().all(|b| b.is_ascii_hexdigit())));
+    }
+}
+
+#[test]
+fn fuzz_ci_payloads() {
+    let pull_request = br#"{"number":1,"pull_request":{"number":1,"head":{"sha":"aaaabbbbccccddddeeeeffff0000111122223333",
+        "repo":{"full_name":"a/b"}},"base":{"repo":{"full_name":"a/b"}}},"repository":{"fork":true,"full_name":"a/b"}}"#;
+    let workflow = br#"{"workflow_run":{"head_sha":"aaaabbbbccccddddeeeeffff0000111122223333","head_branch":"b",
+        "pull_requests":[{"head":{"ref":"b","sha":"aaaa"}}],"head_repository":{"full_name":"a/b"}}}"#;
+    let comment = br#"{"issue":{"number":4,"pull_request":{}},"check_suite":{"head_sha":"aaaabbbb"}}"#;
+    fuzz(&[pull_request, workflow, comment], ci_payload);
+}
+
+/// A configuration that is refused is not shown.
+fn docker_config(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    match DockerConfig::parse(&text) {
+        Ok(config) => {
+            for host in ["docker.io", "quay.io", "127.0.0.1:5000", ""] {
+                config.entry(host);
+            }
+            assert!(config.secrets().iter().all(Secret::is_masked));
+        }
+        Err(told) => assert!(!told.contains("obvious-fake") && told.len() < 60, "{told}"),
+    }
+}
+
+#[test]
+fn fuzz_docker_config() {
+    let logins =
+        br#"{"auths":{"https://index.docker.io/v1/":{"auth":"bWU6b2J2aW91cy1mYWtl"},"quay.io":{"username":"me",
+        "password":"obvious-fake"}},"credsStore":"desktop","credHelpers":{"a.example.com":"ecr-login"}}"#;
+    fuzz(&[logins, br#"{"auths":null,"HttpHeaders":{"a":"obvious-fake"}}"#], docker_config);
+}
+
+/// Whatever names an image and a port to the platform, or is refused.
+fn dockerrun(bytes: &[u8]) {
+    if let Ok(dockerrun) = bundle::read(bytes) {
+        if let Ok((image, _)) = dockerrun.image_and_port() {
+            assert!(image.reference().starts_with(&image.name));
+            image.is_always_pulled();
+        }
+    }
+    let _ = bundle::login(bytes, "quay.io/team/shop:1");
+}
+
+#[test]
+fn fuzz_dockerrun_and_bundles() {
+    let image = beanline::image::TaggedRef {
+        repository: Repository::parse("127.0.0.1:5000/shop", "docker.io").unwrap(),
+        tag: Tag::parse("1").unwrap(),
+    };
+    let zip = beanline::targets::beanstalk::bundle::of_image(&image, 8080).unwrap();
+    let plain = br#"{"AWSEBDockerrunVersion":"1","Image":{"Name":"quay.io/team/shop:1","Update":"true"},"Ports":
+        [{"ContainerPort":8080,"HostPort":"80"}],"Authentication":{"Bucket":"b","Key":"k"},"Logging":"/var/log"}"#;
+    let login = br#"{"auths":{"quay.io":{"auth":"bWU6b2J2aW91cy1mYWtl"}}}"#;
+    fuzz(&[plain, login, &zip.bytes], dockerrun);
+}
+
+/// What is read is written the same, and read again.
+fn image_names(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    if let Ok(repository) = Repository::parse(&text, "docker.io") {
+        let again = Repository::parse(&repository.to_string(), "docker.io").unwrap();
+        assert_eq!(again, repository);
+    }
+    assert!(Tag::parse(&text).is_ok_and(|tag| tag.as_str() == text) || Tag::parse(&text).is_err());
+    assert!(Digest::parse(&text).is_ok_and(|digest| digest.as_str() == text) || Digest::parse(&text).is_err());
+}
+
+#[test]
+fn fuzz_image_names() {
+    let digest = b"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    let ecr = b"123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/shop";
+    fuzz(&[b"shop", b"docker.io/library/shop", b"127.0.0.1:5000/a/b-c_d", ecr, b"v1.2-x", digest], image_names);
+}
