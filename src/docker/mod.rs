@@ -30,6 +30,7 @@ mod wire_tests;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use build::BuildRequest;
@@ -41,6 +42,7 @@ pub use pipe::Pipe;
 
 use bollard::errors::Error;
 use bollard::models::SystemVersion;
+use tokio::sync::Mutex;
 
 use crate::engine::retry::{Failure, Policy, retry};
 use crate::fault::Fault;
@@ -85,6 +87,8 @@ pub struct Docker {
     client: bollard::Docker,
     wire: Wire,
     platform: String,
+    /// Our own executable, read once: hashing it takes a while.
+    own: Arc<Mutex<Option<own::Examined>>>,
 }
 
 impl Docker {
@@ -120,7 +124,7 @@ impl Docker {
         };
         let platform =
             format!("{}/{}", version.os.as_deref().unwrap_or("linux"), version.arch.as_deref().unwrap_or("amd64"));
-        Ok(Docker { client, wire, platform })
+        Ok(Docker { client, wire, platform, own: Arc::default() })
     }
 
     /// Whether what the daemon publishes on its loopback is on ours: it is reached by a unix socket or loopback TCP.

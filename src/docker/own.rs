@@ -66,11 +66,8 @@ impl Docker {
     /// Imports a static executable, with the certificates that this host trusts, unless it is there already.
     pub(super) async fn import_executable(&self, executable: &Path, labels: &Labels) -> Result<OwnImage, Fault> {
         let what = || format!("could not make an image of {}", executable.display());
-        let path = executable.to_owned();
-        let examined = tokio::task::spawn_blocking(move || examine(&path)).await;
-        let (head, hash) = examined
-            .map_err(|error| Fault::new(what()).because(error))?
-            .map_err(|error| Fault::new(what()).because(error))?;
+        let Examined { head, hash, .. } =
+            self.examined(executable).await.map_err(|error| Fault::new(what()).because(error))?;
         if needs_interpreter(&head).map_err(|why| Fault::new(what()).cause(why))? {
             return Err(Fault::new(what())
                 .cause("it is dynamically linked, and the image has no libraries")
@@ -102,6 +99,28 @@ impl Docker {
         });
         imported.await?;
         Ok(OwnImage { reference, imported: true })
+    }
+}
+
+/// What is to be known of an executable.
+#[derive(Clone, Debug)]
+pub(super) struct Examined {
+    path: PathBuf,
+    /// Its first bytes.
+    head: Vec<u8>,
+    /// Twelve hex digits of the hash of all of it.
+    hash: String,
+}
+
+impl Docker {
+    async fn examined(&self, executable: &Path) -> io::Result<Examined> {
+        let mut known = self.own.lock().await;
+        if let Some(known) = known.as_ref().filter(|known| known.path == executable) {
+            return Ok(known.clone());
+        }
+        let path = executable.to_owned();
+        let (head, hash) = tokio::task::spawn_blocking(move || examine(&path)).await.map_err(io::Error::other)??;
+        Ok(known.insert(Examined { path: executable.to_owned(), head, hash }).clone())
     }
 }
 

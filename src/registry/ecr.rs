@@ -90,11 +90,9 @@ impl Ecr {
         };
         let Some(token) = ours else { return Ok(None) };
         let unreadable = || Fault::new(what.clone()).cause("the authorization token is not base64 of user:password");
-        let text = token.authorization_token().unwrap_or_default();
-        let text = STANDARD.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(unreadable)?;
-        let (username, password) = text.split_once(':').ok_or_else(unreadable)?;
-        let (host, username) = (repository.host().to_owned(), username.to_owned());
-        let login = Login { host, username, password: Secret::new(password) };
+        let token = token.authorization_token().unwrap_or_default();
+        let (username, password) = user_and_password(token).ok_or_else(unreadable)?;
+        let login = Login { host: repository.host().to_owned(), username, password };
         Ok(Some((ecr, login)))
     }
 
@@ -164,6 +162,13 @@ impl Ecr {
         let resource = format!("arn:{partition}:ecr:{region}:{account}:repository/{path}");
         format!(r#"{{"Effect":"Allow","Action":"{action}","Resource":"{resource}"}}"#)
     }
+}
+
+/// What an authorization token holds.
+pub(super) fn user_and_password(token: &str) -> Option<(String, Secret)> {
+    let text = String::from_utf8(STANDARD.decode(token).ok()?).ok()?;
+    let (username, password) = text.split_once(':')?;
+    Some((username.to_owned(), Secret::new(password)))
 }
 
 /// Whether a URL is that host's.

@@ -1,5 +1,7 @@
 //! What registries answer, changed byte by byte.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderMap, HeaderValue};
 
@@ -44,12 +46,18 @@ fn fuzz_manifests_and_configurations() {
 }
 
 #[test]
-fn fuzz_hosts_of_ecr() {
+fn fuzz_hosts_and_tokens_of_ecr() {
     let target = |bytes: &[u8]| {
-        if let Some(host) = ecr::EcrHost::parse(&String::from_utf8_lossy(bytes)) {
+        let text = String::from_utf8_lossy(bytes);
+        if let Some(host) = ecr::EcrHost::parse(&text) {
             assert_eq!(host.account.len(), 12);
         }
+        if let Some((username, password)) = ecr::user_and_password(&text) {
+            assert!(password.is_masked() && !username.contains(':'));
+            assert_eq!(STANDARD.encode(format!("{username}:{}", password.reveal())), text);
+        }
     };
+    let token = STANDARD.encode("AWS:obvious-fake");
     let standard = b"123456789012.dkr.ecr.eu-west-1.amazonaws.com";
-    fuzz(&[standard, b"123456789012.dkr-ecr.eu-west-1.on.aws"], target);
+    fuzz(&[standard, b"123456789012.dkr-ecr.eu-west-1.on.aws", token.as_bytes()], target);
 }

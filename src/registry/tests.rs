@@ -189,3 +189,27 @@ async fn the_registry_that_the_authorization_token_names_is_ecr() {
     let other = Repository::parse("shop", &Fake::default().serve().await).unwrap();
     assert!(!Registry::open(&other, &plan(None), Some(&sdk)).await.unwrap().is_ecr());
 }
+
+#[tokio::test]
+async fn a_registry_whose_line_breaks_is_asked_again() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let asked = Arc::new(Mutex::new(0));
+    let count = asked.clone();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let attempt = *count.lock().unwrap();
+            *count.lock().unwrap() += 1;
+            let _ = stream.read(&mut [0; 4096]).await;
+            let (status, body) = [("", ""), ("200 OK", "{"), ("429 Slow", "{}"), ("200 OK", "{}")][attempt.min(3)];
+            if !status.is_empty() {
+                let head = format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{body}");
+                stream.write_all(head.as_bytes()).await.unwrap();
+            }
+        }
+    });
+    let registry = open(&address, None).await;
+    assert!(registry.check_login().await.is_ok());
+    assert_eq!(*asked.lock().unwrap(), 4, "closed, broken off, throttled, answered");
+}

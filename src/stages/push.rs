@@ -81,7 +81,10 @@ pub async fn publish(
         // A repository is handed over with the tags in it: no undo.
         registry.check(true).await?.into_iter().for_each(|note| cx.note(note));
     }
-    cx.cleanup(Undo::RemoveImage { reference: reference.to_string() });
+    // On the local cloud a node may run it under this very name, from an earlier run.
+    if !docker.runs_by_name(&reference.to_string()).await? {
+        cx.cleanup(Undo::RemoveImage { reference: reference.to_string() });
+    }
     docker.tag(tested.id.as_str(), reference).await?;
     let pushed = docker.push(reference, registry.login(), &|line| cx.line(line)).await?;
     let held = registry.digest(&reference.tag).await?;

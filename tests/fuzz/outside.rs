@@ -86,11 +86,11 @@ fn fuzz_docker_config() {
 
 /// Whatever names an image and a port to the platform, or is refused.
 fn dockerrun(bytes: &[u8]) {
-    if let Ok(dockerrun) = bundle::read(bytes) {
-        if let Ok((image, _)) = dockerrun.image_and_port() {
-            assert!(image.reference().starts_with(&image.name));
-            image.is_always_pulled();
-        }
+    if let Ok(dockerrun) = bundle::read(bytes)
+        && let Ok((image, _)) = dockerrun.image_and_port()
+    {
+        assert!(image.reference().starts_with(&image.name));
+        image.is_always_pulled();
     }
     let _ = bundle::login(bytes, "quay.io/team/shop:1");
 }

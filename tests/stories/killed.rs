@@ -64,6 +64,7 @@ fn and_another_revision_comes_next() {
     assert_eq!(world.live("/").as_deref(), Some("one"), "what was live before the killed run is live again");
     assert_eq!(world.environments().len(), 1, "{:?}", world.environments());
     // Objects of a killed run on the daemon go when they have expired, or with the same job.
+    world.app(&App::version("one"));
     world.ship_with(FIRST, &[], &JOB).expect(0);
     world.end();
 }

@@ -19,4 +19,6 @@ mod planted;
 mod platform;
 mod pushes;
 mod secrets;
+#[allow(dead_code, reason = "tests/proof uses the rest of it")]
 mod support;
+mod trouble;

@@ -26,7 +26,11 @@ impl World {
 
     /// What live answers to a path, through the router's port on this machine.
     pub fn live(&self, path: &str) -> Option<String> {
-        let router = self.local("ROUTER");
+        Self::live_behind(&self.local("ROUTER"), path)
+    }
+
+    /// The same for who knows the router's address already.
+    pub fn live_behind(router: &str, path: &str) -> Option<String> {
         let port: u16 = router.rsplit_once(':').unwrap().1.parse().unwrap();
         http_get(port, &format!("shop.localhost:{port}"), path)
     }
@@ -41,7 +45,8 @@ impl World {
         assert!(self.runtime.block_on(self.plane().keep_tags("shop", true)).unwrap(), "there is a repository");
     }
 
-    fn plane(&self) -> PlaneClient {
+    /// The admin API of the data plane.
+    pub fn plane(&self) -> PlaneClient {
         let state = self.state();
         let name = format!("beanline-local-{}", state["world"].as_str().unwrap());
         let published = docker(&["port", &name, "7000/tcp"]).expect("the data plane runs");

@@ -59,18 +59,23 @@ impl Running {
     }
 
     /// Waits for its end.
-    pub fn end(mut self) -> Run {
+    pub fn end(self) -> Run {
+        let run =
+            self.end_within(RUN_LIMIT).unwrap_or_else(|output| panic!("the run did not end; it printed:\n{output}"));
+        println!("{}", run.output);
+        run
+    }
+
+    /// Waits so long for its end, and prints nothing; the error is what it printed until it was ended by force.
+    pub fn end_within(mut self, limit: Duration) -> Result<Run, String> {
         let began = Instant::now();
-        let status = loop {
+        while began.elapsed() < limit {
             if let Some(status) = self.child.try_wait().unwrap() {
-                break status;
+                return Ok(Run { code: status.code().unwrap_or(-1), output: self.last_words() });
             }
-            assert!(began.elapsed() < RUN_LIMIT, "the run did not end; it printed:\n{}", self.last_words());
             std::thread::sleep(Duration::from_millis(50));
-        };
-        let output = self.last_words();
-        println!("{output}");
-        Run { code: status.code().unwrap_or(-1), output }
+        }
+        Err(self.last_words())
     }
 
     /// Ends it, if it has not ended, and returns what it printed.

@@ -19,29 +19,41 @@ pub const REPOSITORY: &str = "octo/shop";
 pub struct World {
     directory: PathBuf,
     pub github: GithubWorld,
-    pub(super) runtime: tokio::runtime::Runtime,
+    pub runtime: tokio::runtime::Runtime,
     images_before: Vec<String>,
     runs_before: String,
     ended: bool,
-    _turn: MutexGuard<'static, ()>,
+    _turn: Option<MutexGuard<'static, ()>>,
 }
 
 impl World {
     /// A new world, or `None` with a printed reason where there is no docker daemon. With `CI=true` that is a failure.
     pub fn new() -> Option<Self> {
+        Self::has_docker().then(|| Self::make(Some(TURN.lock().unwrap_or_else(PoisonError::into_inner))))
+    }
+
+    /// A new world beside others, where the caller sees to it that they are few.
+    pub fn beside_others() -> Self {
+        Self::make(None)
+    }
+
+    /// Whether a docker daemon answers; if not, the reason is printed, and with `CI=true` that is a failure.
+    pub fn has_docker() -> bool {
         let answers = docker(&["version", "--format", "{{.Server.Version}}"]).is_some();
         if !answers {
             assert!(std::env::var_os("CI").is_none(), "CI=true, and no docker daemon answers");
             println!("skipped: no docker daemon answers");
-            return None;
         }
-        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        answers
+    }
+
+    fn make(turn: Option<MutexGuard<'static, ()>>) -> Self {
         let directory = std::env::temp_dir().join(format!("beanline-story-{}", uuid::Uuid::new_v4().simple()));
         std::fs::create_dir_all(&directory).unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let github = runtime.block_on(GithubWorld::start(GithubState::default())).unwrap();
         let (images_before, runs_before) = (images(), labelled("io.beanline.run"));
-        Some(Self { directory, github, runtime, images_before, runs_before, ended: false, _turn: turn })
+        Self { directory, github, runtime, images_before, runs_before, ended: false, _turn: turn }
     }
 
     /// Where the world's files are.

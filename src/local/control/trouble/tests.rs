@@ -6,7 +6,10 @@ use aws_sdk_ecr::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
 
 use super::*;
+use crate::image::Repository;
+use crate::inputs::RegistryPlan;
 use crate::local::control::tests::{World, local};
+use crate::registry::Registry;
 
 fn set(world: &World, name: FaultName, service: &str, millis: u32) {
     let (service, times) = (Some(service.to_owned()), Some(1));
@@ -75,4 +78,27 @@ async fn a_connection_breaks_before_or_after_the_call_took_effect() {
     let put = ("s3", "PutObject", Some("bundles/shop/1.zip"));
     let made = ("ecr", "CreateRepository", Some("shop"));
     assert_eq!(calls, [("s3", "CreateBucket", Some("bundles")), put, put, made], "also what took no effect");
+}
+
+#[tokio::test]
+async fn the_registry_is_opened_and_its_repository_made_once_through_all_of_it() {
+    let world = World::start().await;
+    let sdk = world.sdk(local());
+    for name in [FaultName::Throttle, FaultName::Reset, FaultName::AnswerLost] {
+        set(&world, name, "ecr", 0);
+    }
+    let repository = Repository::parse("shop", &world.registry).unwrap();
+    let plan = RegistryPlan { login: None, docker_config: None, create_repository: true };
+    let registry = Registry::open(&repository, &plan, Some(&sdk)).await.unwrap();
+    assert!(registry.is_ecr());
+    for name in [FaultName::InternalError, FaultName::AnswerLost] {
+        let (service, action) = (Some("ecr".to_owned()), Some("CreateRepository".to_owned()));
+        let fault = SetFault { service, action, times: Some(1), ..SetFault::new(name) };
+        world.control.beanstalk().set_fault(fault).unwrap();
+    }
+    registry.check(true).await.unwrap();
+    let ecr = aws_sdk_ecr::Client::new(&sdk);
+    assert_eq!(ecr.describe_repositories().send().await.unwrap().repositories().len(), 1);
+    let asked = world.control.calls().counts();
+    assert!(asked.contains(&("ecr", "CreateRepository".to_owned(), 3)), "{asked:?}");
 }
