@@ -53,7 +53,7 @@ struct Line {
 
 impl HttpConnector for Line {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let (sent, clock) = (Utc::now(), self.clock.clone());
+        let (sent, clock) = (self.clock.machine(), self.clock.clone());
         let answer = self.inner.call(request);
         HttpConnectorFuture::new(async move {
             let answer = answer.await?;

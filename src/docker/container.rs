@@ -215,18 +215,6 @@ impl Docker {
         }
         Ok(found)
     }
-
-    /// Whether a container, running or not, was made from an image by this very name.
-    ///
-    /// # Errors
-    /// The daemon could not be asked.
-    pub async fn runs_by_name(&self, reference: &str) -> Result<bool, Fault> {
-        let options = &ListContainersOptions { all: true, ..Default::default() };
-        let listed = again(format!("could not list the containers of {reference}"), |_| async move {
-            self.client.list_containers(Some(options.clone())).await
-        });
-        Ok(listed.await?.iter().any(|container| container.image.as_deref() == Some(reference)))
-    }
 }
 
 #[cfg(test)]

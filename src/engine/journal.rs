@@ -166,12 +166,17 @@ impl<S> Journal<S> {
 
     /// Where the run stands.
     pub fn place(&self, run: &str) -> Place<'_> {
-        let Some(mine) = self.line.iter().find(|claim| claim.run == run) else { return Place::Nowhere };
+        let Some(mine) = self.claim_of(run) else { return Place::Nowhere };
         let before = self.line.iter().filter(|claim| claim.ticket < mine.ticket).count();
         match self.owner() {
             Some(owner) if before > 0 => Place::Behind { owner, before },
             _ => Place::First,
         }
+    }
+
+    /// The run's claim, if it stands in the line.
+    pub fn claim_of(&self, run: &str) -> Option<&Claim> {
+        self.line.iter().find(|claim| claim.run == run)
     }
 
     /// Who owns the site, if anybody does.

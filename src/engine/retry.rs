@@ -1,10 +1,17 @@
 //! The one retry policy and the only place that sleeps.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::fault::Fault;
+
+thread_local! {
+    /// Decides the jitter of waits on a thread where all must go the same way each time: a simulation's. Elsewhere, where
+    /// nothing is set, chance does.
+    pub static JITTER: Cell<Option<u32>> = const { Cell::new(None) };
+}
 
 /// Waits. Everything that waits for time to pass calls this.
 pub async fn pause(time: Duration) {
@@ -127,7 +134,10 @@ impl Attempts {
 
 /// Between half and all of `wait`, so that runs that failed together do not come back together.
 fn jittered(wait: Duration) -> Duration {
-    let dice = uuid::Uuid::new_v4().as_u128() as u32;
+    // The multiplier and the increment are those of "Numerical Recipes" for a generator of 32 bits.
+    let follow = |dice: u32| dice.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+    let dice = JITTER.get().map(follow).inspect(|dice| JITTER.set(Some(*dice)));
+    let dice = dice.unwrap_or_else(|| uuid::Uuid::new_v4().as_u128() as u32);
     wait / 2 + (wait / 2).mul_f64(f64::from(dice) / f64::from(u32::MAX))
 }
 

@@ -9,7 +9,7 @@ use crate::engine::event::Fact;
 use crate::engine::undo::Undo;
 use crate::fault::Fault;
 use crate::image::{Digest, TaggedRef};
-use crate::inputs::Plan;
+use crate::inputs::{CloudKind, Plan};
 use crate::registry::Registry;
 
 /// An image with both verdicts: the only kind that can be published.
@@ -81,8 +81,9 @@ pub async fn publish(
         // A repository is handed over with the tags in it: no undo.
         registry.check(true).await?.into_iter().for_each(|note| cx.note(note));
     }
-    // On the local cloud a node may run it under this very name, from an earlier run.
-    if !docker.runs_by_name(&reference.to_string()).await? {
+    // On the local cloud a node may have pulled it under this very name, after an earlier run of this commit.
+    let is_a_nodes = plan.cloud == CloudKind::Local && docker.image(&reference.to_string()).await?.is_some();
+    if !is_a_nodes {
         cx.cleanup(Undo::RemoveImage { reference: reference.to_string() });
     }
     docker.tag(tested.id.as_str(), reference).await?;

@@ -131,6 +131,18 @@ impl<S: Site> Book<S> {
         owned(&self.desk, &self.lost, change).await
     }
 
+    /// Makes sure that the run owns the site before something is changed there. A claim that was not renewed for long is
+    /// renewed, or found lost.
+    ///
+    /// # Errors
+    /// As for a change: then nothing of the site may be changed.
+    pub async fn hold(&self) -> Result<(), Fault> {
+        if self.desk.holds() && !self.is_lost() {
+            return Ok(());
+        }
+        self.change(|_| ()).await
+    }
+
     /// Whether the run owns the site.
     pub fn is_owned(&self) -> bool {
         self.renewal().is_some() && !self.is_lost()
@@ -172,18 +184,21 @@ impl<S> Drop for Book<S> {
 async fn renew<S: Site>(desk: Arc<Desk<S>>, lost: Arc<AtomicBool>) {
     while !lost.load(Ordering::Relaxed) {
         pause(desk.lease.renewal).await;
-        let _ = owned(&desk, &lost, |journal| journal.queue(&desk.me, desk.expiry())).await;
+        let _ = owned(&desk, &lost, |_| ()).await;
     }
 }
 
-/// A change by the owner.
+/// A change by the owner, which renews its claim too.
 async fn owned<S: Site, T>(
     desk: &Desk<S>,
     lost: &AtomicBool,
     mut change: impl FnMut(&mut Journal<S>) -> T,
 ) -> Result<T, Fault> {
     let changed = desk.change(|journal| match journal.place(&desk.me.run) {
-        Place::First => Ok(change(journal)),
+        Place::First => {
+            journal.queue(&desk.me, desk.expiry());
+            Ok(change(journal))
+        }
         Place::Behind { owner, .. } => Err(Some(owner.clone())),
         Place::Nowhere => Err(journal.owner().cloned()),
     });

@@ -1,14 +1,16 @@
 //! Reading and writing the journal's document: compare-and-swap, with answers that may be lost.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout};
 
 use super::book::{Lease, Site};
 use super::{Claim, FORM, Journal};
+use crate::engine::in_words;
 use crate::engine::retry::{Failure, Policy, retry};
 use crate::fault::Fault;
 
@@ -72,6 +74,8 @@ pub(super) struct Desk<S> {
     /// Locked for a whole change, so that ours never race with each other. Empty while one is under way: a change that is
     /// dropped may have taken place or not.
     seen: Mutex<Option<Seen<S>>>,
+    /// When the claim was renewed last: before that write was sent, by this machine's own time that passes.
+    renewed: std::sync::Mutex<Option<Instant>>,
 }
 
 /// What became of a write.
@@ -84,7 +88,15 @@ enum Written<S> {
 
 impl<S: Site> Desk<S> {
     pub fn new(store: Arc<dyn Store>, me: Claim, lease: Lease) -> Self {
-        Self { store, me, lease, seen: Mutex::new(None) }
+        Self { store, me, lease, seen: Mutex::new(None), renewed: std::sync::Mutex::default() }
+    }
+
+    /// Whether our claim holds for some time yet, whatever has happened to the journal since it was renewed: nobody else
+    /// takes a site over before a claim has expired.
+    pub fn holds(&self) -> bool {
+        let margin = self.lease.length / 6;
+        let renewed = *self.renewed.lock().unwrap_or_else(PoisonError::into_inner);
+        renewed.is_some_and(|renewed| renewed.elapsed() + margin < self.lease.length)
     }
 
     /// When a claim that is made now expires.
@@ -99,8 +111,7 @@ impl<S: Site> Desk<S> {
         self.change(|journal| {
             let (now, expiry) = (self.store.now(), self.expiry());
             journal.bury(&self.me, now);
-            let mine = journal.line.iter().find(|claim| claim.run == self.me.run);
-            let is_due = match mine {
+            let is_due = match journal.claim_of(&self.me.run) {
                 Some(claim) => claim.expires - now <= (expiry - now) / 2,
                 None => may_wait || journal.line.is_empty(),
             };
@@ -128,8 +139,13 @@ impl<S: Site> Desk<S> {
             }
             next.edition = journal.edition + 1;
             next.by.clone_from(&self.me.run);
+            let sent = Instant::now();
             match self.write(&next, version.as_ref()).await? {
                 Written::Ours(version) => {
+                    let ours = |journal: &Journal<S>| journal.claim_of(&self.me.run).map(|claim| claim.expires);
+                    if ours(&next) > ours(&journal) {
+                        self.renewed.lock().unwrap_or_else(PoisonError::into_inner).replace(sent);
+                    }
                     *seen = Some((next, Some(version)));
                     return Ok(result);
                 }
@@ -203,13 +219,17 @@ impl<S: Site> Desk<S> {
         mut access: impl FnMut() -> F + Send + 'static,
     ) -> BoxFuture<'static, Result<T, Trouble>> {
         let policy = Policy::within(self.lease.patience);
+        // One that hangs must not use up what the claim has left.
+        let limit = self.lease.length / 6;
         Box::pin(async move {
             let denied = Arc::new(AtomicBool::new(false));
             let seen = denied.clone();
             let call = move |_| {
                 let (answer, denied) = (access(), denied.clone());
                 async move {
-                    answer.await.map_err(|trouble| match trouble {
+                    let late = || Trouble::Passing(Fault::timed_out(format!("no answer within {}", in_words(limit))));
+                    let answer = timeout(limit, answer).await.unwrap_or_else(|_| Err(late()));
+                    answer.map_err(|trouble| match trouble {
                         Trouble::Passing(fault) => Failure::Passing(fault),
                         Trouble::Broken(fault) => Failure::Final(fault),
                         Trouble::Denied(fault) => {

@@ -162,7 +162,10 @@ async fn who_is_not_heard_of_loses_the_site_and_learns_it_before_it_changes_anyt
     let second = book(&shelf, "two", None);
     let found = second.claim(NO_WAIT, |_| ()).await.ok().unwrap();
     assert_eq!(found.work, Some(work));
-    let fault = first.change(|_| panic!("it may not change anything")).await.map(|()| ()).unwrap_err();
+    assert!(first.hold().await.is_ok(), "it does not know yet");
+    let fault = first.change(|journal| journal.next_ticket = 99).await.unwrap_err();
+    assert_eq!(shelf.journal().next_ticket, 3, "it has changed nothing");
+    assert!(first.hold().await.is_err());
     assert!(first.is_lost() && !first.is_owned() && second.is_owned());
     assert!(fault.to_string().contains("run two of shop at two has the site now"), "{fault}");
 }

@@ -42,7 +42,7 @@ impl Front {
     pub async fn answer(&self, request: Request<s3s::Body>) -> Response<Body> {
         let dated = async {
             let mut response = self.let_in(request).await;
-            skew::date(&mut response);
+            skew::date(&mut response, self.store.read(State::now));
             response
         };
         skew::during(self.store.read(State::skew), dated).await
@@ -54,7 +54,9 @@ impl Front {
         let presigned = query.iter().find(|(name, _)| name == "X-Amz-Credential").map(|(_, value)| value.as_str());
         let service = match Scope::of(request.headers(), presigned) {
             Some(scope) => match Service::named(scope.service) {
-                Some(service) if let Some(refusal) = skew::refuse(service, &request) => return refusal.into_http(),
+                Some(service) if let Some(refusal) = skew::refuse(service, &request, self.store.read(State::now)) => {
+                    return refusal.into_http();
+                }
                 // It checks the signature, and so the key, itself.
                 Some(Service::S3) => {
                     let (action, resource) = s3::action(request.method(), request.uri().path(), &query);

@@ -4,6 +4,7 @@
 
 pub mod beanstalk;
 mod call;
+pub mod chance;
 mod ecr;
 mod front;
 pub mod nodes;
@@ -22,7 +23,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::body::Body;
-use http::Response;
+use bytes::Bytes;
+use http::{Request, Response};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -73,9 +75,8 @@ pub struct Settings {
 /// A running control plane. It ends when this is dropped, and with it every request that it is serving.
 pub struct ControlPlane {
     endpoint: String,
-    calls: CallLog,
+    front: Arc<Front>,
     objects: Objects,
-    beanstalk: Beanstalk,
     plane: PlaneClient,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -93,27 +94,35 @@ impl ControlPlane {
         })?;
         let address =
             listener.local_addr().map_err(|error| Fault::new("could not learn our own port").because(error))?;
-        let endpoint = format!("http://{address}");
-        let calls = CallLog::default();
+        let mut control = Self::in_process(settings, format!("http://{address}"));
+        control.tasks.push(tokio::spawn(serve(listener, control.front.clone())));
+        Ok(control)
+    }
+
+    /// One that nobody reaches but by [`ControlPlane::answer`]; `endpoint` stands in the addresses that it gives out.
+    pub fn in_process(settings: Settings, endpoint: String) -> Self {
         let objects = Objects::in_directory(&settings.directory.join("s3"));
         let password = Secret::new(settings.store.read(|state| state.registry_password.clone()));
         let shelf = Arc::new(Shelf { objects: objects.clone(), endpoint: endpoint.clone() });
-        let beanstalk = Beanstalk::new(settings.store.clone(), settings.pace, shelf);
         let front = Arc::new(Front {
-            calls: calls.clone(),
-            store: settings.store,
-            beanstalk: beanstalk.clone(),
+            calls: CallLog::default(),
+            store: settings.store.clone(),
+            beanstalk: Beanstalk::new(settings.store, settings.pace, shelf),
             s3: s3::service(objects.clone()),
             ecr: Ecr { plane: settings.plane.clone(), host: settings.registry, password },
         });
-        let tasks = vec![tokio::spawn(serve(listener, front))];
-        Ok(Self { endpoint, calls, objects, beanstalk, plane: settings.plane, tasks })
+        Self { endpoint, front, objects, plane: settings.plane, tasks: Vec::new() }
+    }
+
+    /// Answers one request as if it had come over a socket.
+    pub async fn answer(&self, request: Request<Bytes>) -> Response<Body> {
+        self.front.answer(request.map(s3s::Body::from)).await
     }
 
     /// Runs the instances of its environments, as containers, until it ends. Without this every environment stays as it
     /// is.
     pub fn run_instances(&mut self, docker: Docker, ground: Ground) {
-        let nodes = Nodes::new(self.beanstalk.clone(), docker, self.plane.clone(), ground);
+        let nodes = Nodes::new(self.front.beanstalk.clone(), docker, self.plane.clone(), ground);
         self.tasks.push(tokio::spawn(nodes.run()));
     }
 
@@ -124,7 +133,7 @@ impl ControlPlane {
 
     /// What it was asked so far.
     pub fn calls(&self) -> &CallLog {
-        &self.calls
+        &self.front.calls
     }
 
     /// The objects behind its S3.
@@ -134,7 +143,7 @@ impl ControlPlane {
 
     /// Its Beanstalk.
     pub fn beanstalk(&self) -> &Beanstalk {
-        &self.beanstalk
+        &self.front.beanstalk
     }
 }
 

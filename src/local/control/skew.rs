@@ -32,9 +32,9 @@ pub(super) fn meant(time: DateTime<Utc>) -> DateTime<Utc> {
     time - ahead()
 }
 
-/// Dates an answer (RFC 9110 section 6.6.1).
-pub(super) fn date<B>(response: &mut Response<B>) {
-    let date = told(Utc::now()).format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+/// Dates an answer that is given `now` (RFC 9110 section 6.6.1).
+pub(super) fn date<B>(response: &mut Response<B>, now: DateTime<Utc>) {
+    let date = told(now).format("%a, %d %b %Y %H:%M:%S GMT").to_string();
     if let Ok(date) = HeaderValue::try_from(date) {
         response.headers_mut().insert(header::DATE, date);
     }
@@ -47,10 +47,10 @@ fn tolerance(service: Service) -> TimeDelta {
 }
 
 /// The refusal of a request that was signed at another time; presigned URLs have no such header and carry their own.
-pub(super) fn refuse<B>(service: Service, request: &Request<B>) -> Option<Answer> {
+pub(super) fn refuse<B>(service: Service, request: &Request<B>, now: DateTime<Utc>) -> Option<Answer> {
     let signed = request.headers().get("x-amz-date")?.to_str().ok()?;
     let at = NaiveDateTime::parse_from_str(signed, "%Y%m%dT%H%M%SZ").ok()?.and_utc();
-    let (now, tolerance) = (told(Utc::now()), tolerance(service));
+    let (now, tolerance) = (told(now), tolerance(service));
     let off = now - at;
     (off.abs() > tolerance).then(|| refusal_of(service, signed, now, off))
 }

@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::beanstalk::faults::SetFault;
 use super::beanstalk::model::{Application, Environment, Event, Operation, Template, Version};
+use super::chance::Chance;
+use crate::clock::Clock;
 use crate::fault::Fault;
 
 /// Calls that are remembered; the oldest are dropped.
@@ -46,6 +48,12 @@ pub struct State {
     pub faults: Vec<SetFault>,
     /// Calls that changed something or tried to, oldest first.
     pub calls: Vec<Call>,
+    /// What time it is there.
+    #[serde(skip)]
+    pub clock: Clock,
+    /// Where ids come from.
+    #[serde(skip)]
+    pub chance: Chance,
 }
 
 /// A call that changed something or tried to.
@@ -68,9 +76,14 @@ pub struct Call {
 impl State {
     /// A world without anything in it, with secrets of its own.
     pub fn new(world: impl Into<String>) -> Self {
+        Self::at(world, Clock::new(), Chance::default())
+    }
+
+    /// The same, with a time and ids of its own.
+    pub fn at(world: impl Into<String>, clock: Clock, chance: Chance) -> Self {
         Self {
             world: world.into(),
-            created: now(),
+            created: clock.now().trunc_subsecs(3),
             registry_password: uuid::Uuid::new_v4().simple().to_string(),
             admin_token: uuid::Uuid::new_v4().simple().to_string(),
             sequence: 0,
@@ -82,7 +95,14 @@ impl State {
             operations: Vec::new(),
             faults: Vec::new(),
             calls: Vec::new(),
+            clock,
+            chance,
         }
+    }
+
+    /// The time, in the milliseconds that the APIs show: what is compared is what was seen.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.clock.now().trunc_subsecs(3)
     }
 
     /// A number that was never given before.
@@ -98,16 +118,12 @@ impl State {
 
     /// Remembers a call of a service, by its signing name.
     pub fn record_for(&mut self, service: &str, action: &str, request_id: &str, resource: Option<String>) {
+        let time = self.now();
         let (service, action, request_id) = (service.to_owned(), action.to_owned(), request_id.to_owned());
-        self.calls.push(Call { time: now(), action, request_id, service, resource });
+        self.calls.push(Call { time, action, request_id, service, resource });
         let surplus = self.calls.len().saturating_sub(CALLS_KEPT);
         self.calls.drain(..surplus);
     }
-}
-
-/// The time, in the milliseconds that the APIs show: what is compared is what was seen.
-pub fn now() -> DateTime<Utc> {
-    Utc::now().trunc_subsecs(3)
 }
 
 /// The state and the file it lives in. Clones share both.

@@ -163,9 +163,15 @@ impl Api {
 
     /// The names of all applications.
     pub async fn applications(&self) -> Result<Vec<String>, ApiError> {
+        Ok(self.applications_described().await?.into_iter().map(|(name, _)| name).collect())
+    }
+
+    /// The applications with what somebody wrote about them.
+    pub async fn applications_described(&self) -> Result<Vec<(String, String)>, ApiError> {
         let answer = self.beanstalk.describe_applications().send().await;
         let answer = answer.map_err(|e| refused("DescribeApplications", e))?;
-        Ok(answer.applications().iter().filter_map(|known| known.application_name().map(str::to_owned)).collect())
+        let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+        Ok(answer.applications().iter().map(|a| (text(a.application_name()), text(a.description()))).collect())
     }
 
     /// Whether a CNAME prefix is free, and the whole name it would give.

@@ -60,6 +60,13 @@ impl ApiError {
         code::is_denial(&self.code)
     }
 
+    /// A call that is not sent, since the site is not ours to change.
+    pub fn withheld(fault: Fault) -> Self {
+        let (code, message) = (String::new(), String::new());
+        let (passing, busy, throttled, expired) = (false, false, false, false);
+        Self { code, message, passing, busy, throttled, expired, fault: Box::new(fault) }
+    }
+
     /// For the reader.
     pub fn into_fault(self) -> Fault {
         *self.fault

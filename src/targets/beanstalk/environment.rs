@@ -50,6 +50,7 @@ impl Beanstalk {
         let made = looked_up(Some(cx), "CreateConfigurationTemplate", async |attempt| {
             let request = self.api.beanstalk.create_configuration_template().application_name(&self.plan.application);
             let request = request.template_name(&name).environment_id(&live.environment_id);
+            self.hold().await?;
             match request.send().await.map_err(|e| refused("CreateConfigurationTemplate", e)) {
                 // The name is this run's own: it is ours, and its answer was lost.
                 Err(error) if attempt > 1 && error.says("already exists") => Ok(()),
@@ -163,6 +164,7 @@ impl Beanstalk {
         cx: &StageCx,
         request: CreateEnvironmentFluentBuilder,
     ) -> Result<CreateEnvironmentOutput, ApiError> {
+        self.hold().await?;
         match request.clone().send().await.map_err(|e| refused("CreateEnvironment", e)) {
             Err(error) if error.is_denied() && error.says("AddTags") => {
                 cx.warn("tagging is denied: the environment goes without tags, so later runs will not clean it up");

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::call::ApiError;
 use super::operation::Operation;
 use super::version::owner;
 use super::{Beanstalk, Candidate, ImageToDeploy, Live, Survey};
@@ -169,6 +170,14 @@ impl Beanstalk {
     pub(super) async fn unregister(&self, cx: &StageCx, undo: &Undo) -> Result<(), Fault> {
         cx.settle(undo);
         self.write(|work| work.undo.retain(|known| known != undo)).await
+    }
+
+    /// Makes sure that the site is ours, before a call that changes something there. Without a journal nobody can tell.
+    pub(super) async fn hold(&self) -> Result<(), ApiError> {
+        match self.book.get() {
+            Some(book) => book.hold().await.map_err(ApiError::withheld),
+            None => Ok(()),
+        }
     }
 
     /// Whether another run has this site by now, and with it all that this run made there.

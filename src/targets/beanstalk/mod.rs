@@ -309,8 +309,9 @@ impl Beanstalk {
     /// Why it could not be done; nothing else is tried then.
     pub async fn perform(&self, undo: &Undo, receipt: &Receipt) -> Result<(), Fault> {
         // What it would undo is another run's by now.
-        if self.is_lost() {
-            return Ok(());
+        match self.hold().await {
+            _ if self.is_lost() => return Ok(()),
+            held => held.map_err(call::ApiError::into_fault)?,
         }
         undo::perform(self, undo, receipt).await
     }

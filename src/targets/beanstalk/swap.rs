@@ -103,6 +103,7 @@ impl Beanstalk {
             }
             let request = self.api.beanstalk.swap_environment_cnames();
             let request = request.source_environment_id(from).destination_environment_id(to);
+            self.hold().await?;
             // Before it is sent: this may be dropped at any await, and the swap takes place nevertheless.
             self.sent_swap.replace(Some(operation.clone()));
             match request.send().await.map_err(|e| refused("SwapEnvironmentCNAMEs", e)) {

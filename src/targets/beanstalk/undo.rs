@@ -131,6 +131,7 @@ async fn remove_application(site: &Beanstalk, application: &str) -> Result<(), F
         return Err(Fault::new(format!("application {application} has {versions} versions, and this run made one")));
     }
     again(None, "DeleteApplication", async || {
+        site.hold().await?;
         let answer = site.api.beanstalk.delete_application().application_name(application).send().await;
         gone_is_fine(answer.map(drop).map_err(|e| refused("DeleteApplication", e)))
     })
@@ -153,6 +154,7 @@ fn is_gone(error: &ApiError) -> bool {
 impl Beanstalk {
     pub(super) async fn delete_template(&self, name: &str) -> Result<(), ApiError> {
         let request = self.api.beanstalk.delete_configuration_template().application_name(&self.plan.application);
+        self.hold().await?;
         let answer = request.template_name(name).send().await;
         gone_is_fine(answer.map(drop).map_err(|e| refused("DeleteConfigurationTemplate", e)))
     }
@@ -181,6 +183,7 @@ impl Beanstalk {
                 break (None, anchor);
             }
             let request = self.api.beanstalk.terminate_environment().environment_id(id);
+            self.hold().await.map_err(ApiError::into_fault)?;
             match request.send().await.map_err(|e| refused("TerminateEnvironment", e)) {
                 Ok(answer) => break (answer.request_id().map(str::to_owned), anchor),
                 Err(error) if is_gone(&error) => return Ok(()),

@@ -24,12 +24,14 @@ impl Beanstalk {
         let name = &self.plan.application;
         let undo = self.application_undo();
         self.register(cx, &undo).await?;
+        let description = format!("made by beanline, run {}", self.context.run_id);
         let made = looked_up(Some(cx), "CreateApplication", async |_| {
-            if self.api.applications().await?.contains(name) {
-                return Ok(false);
+            if let Some((_, known)) = self.api.applications_described().await?.into_iter().find(|a| a.0 == *name) {
+                // With our own words on it, it is the one whose answer was lost.
+                return Ok(known == description);
             }
-            let request = self.api.beanstalk.create_application().application_name(name);
-            let request = request.description(format!("made by beanline, run {}", self.context.run_id));
+            let request = self.api.beanstalk.create_application().application_name(name).description(&description);
+            self.hold().await?;
             match request.send().await.map_err(|e| refused("CreateApplication", e)) {
                 // Somebody was faster, or our first answer was lost: the next look tells.
                 Err(error) if error.says("already exists") => Err(error.into_passing()),
@@ -90,6 +92,7 @@ impl Beanstalk {
         let sent = again(Some(cx), "PutObject", async || {
             let request = self.api.s3.put_object().bucket(bucket).key(key).content_type("application/zip");
             let request = request.set_expected_bucket_owner(owner(bucket, &self.region).map(str::to_owned));
+            self.hold().await?;
             let answer = request.body(ByteStream::from(bundle.bytes.clone())).send().await;
             answer.map(drop).map_err(|e| refused("PutObject", e))
         });
@@ -117,6 +120,7 @@ impl Beanstalk {
             let request = self.api.beanstalk.create_application_version().application_name(application);
             let request = request.version_label(label).description(&description);
             let request = request.source_bundle(S3Location::builder().s3_bucket(bucket).s3_key(key).build());
+            self.hold().await?;
             match request.send().await.map_err(|e| refused("CreateApplicationVersion", e)) {
                 Err(error) if error.says("already exists") => Err(error.into_passing()),
                 answer => Ok::<_, Failure>(answer.map(|_| false)?),

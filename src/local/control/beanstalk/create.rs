@@ -1,6 +1,7 @@
 //! CreateEnvironment, and how a new environment comes up.
 
 use crate::local::control::REGION;
+use crate::local::control::chance::Chance;
 use crate::local::control::query::{Answer, ApiError};
 use crate::local::control::state::State;
 
@@ -32,7 +33,7 @@ pub fn create(state: &mut State, ask: &Ask<'_>) -> Answer {
     versions::must_exist(state, application, label)?;
     let (stack, mut options) = base(state, ask, application)?;
     settings::apply(&mut options, form)?;
-    let id = format!("e-{}", random_word(10));
+    let id = format!("e-{}", random_word(&state.chance, 10));
     let environment = Environment {
         name: name.to_owned(),
         application: application.to_owned(),
@@ -50,7 +51,7 @@ pub fn create(state: &mut State, ask: &Ask<'_>) -> Answer {
         last_operation: None,
         abortable: false,
         cname,
-        endpoint: endpoint(&id, &options),
+        endpoint: endpoint(&state.chance, &id, &options),
         settings: options,
         tags: tags::read(form, "Tags")?,
         created: ask.now,
@@ -87,7 +88,7 @@ fn wanted_cname(state: &State, ask: &Ask<'_>, name: &str, tier: &str) -> Result<
     }
     let cname = match prefix {
         Some(prefix) => environments::cname(prefix),
-        None => environments::cname(&format!("{name}.eba-{}", random_word(8))),
+        None => environments::cname(&format!("{name}.eba-{}", random_word(&state.chance, 8))),
     };
     match environments::is_taken(state, &cname) {
         true => Err(ApiError::invalid(format!("DNS name ({cname}) is not available."))),
@@ -112,11 +113,11 @@ fn base(state: &State, ask: &Ask<'_>, application: &str) -> Result<(String, Sett
 }
 
 /// A load balancer's name, or the address of the single instance: one of 192.0.2.0/24, kept for examples by RFC 5737.
-fn endpoint(id: &str, options: &Settings) -> String {
+fn endpoint(chance: &Chance, id: &str, options: &Settings) -> String {
     let kind = settings::option(options, "aws:elasticbeanstalk:environment", "EnvironmentType");
     match kind {
-        Some("SingleInstance") => format!("192.0.2.{}", uuid::Uuid::new_v4().as_bytes()[0]),
-        _ => format!("awseb-{id}-{}.{REGION}.elb.amazonaws.com", random_word(8)),
+        Some("SingleInstance") => format!("192.0.2.{}", chance.uuid().as_bytes()[0]),
+        _ => format!("awseb-{id}-{}.{REGION}.elb.amazonaws.com", random_word(chance, 8)),
     }
 }
 

@@ -1,8 +1,6 @@
 //! Versions onto instances: what creating and updating have in common.
 
-use chrono::{DateTime, Utc};
-
-use crate::local::control::state::{State, now};
+use crate::local::control::state::State;
 
 use super::faults::{FaultName, Target};
 use super::model::{Deployment, Environment, Instance, Operation, Reading, instance_id};
@@ -12,9 +10,17 @@ use super::work::{Cause, DeployWork, Placed, Work};
 
 /// Launches instances until there are as many as the settings want.
 pub fn launch(state: &mut State, operation: &Operation) {
+    let (now, chance) = (state.now(), state.chance.clone());
     let Some(environment) = state.environment_mut(&operation.environment) else { return };
     let missing = settings::fleet(&environment.settings).saturating_sub(environment.instances.len());
-    let new: Vec<Instance> = (0..missing).map(|_| launched(now())).collect();
+    let launched = |_| Instance {
+        id: instance_id(&chance),
+        launched: now,
+        container: None,
+        deployment: None,
+        reading: Reading::Unasked,
+    };
+    let new: Vec<Instance> = (0..missing).map(launched).collect();
     let ids: Vec<String> = new.iter().map(|instance| instance.id.clone()).collect();
     environment.instances.extend(new);
     match ids.len() {
@@ -22,10 +28,6 @@ pub fn launch(state: &mut State, operation: &Operation) {
         1 => say(state, operation, &format!("Added instance [{}] to your environment.", ids[0])),
         _ => say(state, operation, &format!("Added instances [{}] to your environment.", ids.join(", "))),
     }
-}
-
-fn launched(now: DateTime<Utc>) -> Instance {
-    Instance { id: instance_id(), launched: now, container: None, deployment: None, reading: Reading::Unasked }
 }
 
 /// The work that runs the environment's version on its instances. A version that was deleted meanwhile, or that was
@@ -91,12 +93,13 @@ pub fn take(state: &mut State, operation: &mut Operation, placed: Vec<Placed>) {
 }
 
 fn record(state: &mut State, environment: &str, instance: &str, status: &str) {
+    let now = state.now();
     let Some(environment) = state.environment_mut(environment) else { return };
     let deployment = Deployment {
         label: environment.version_label.clone().unwrap_or_default(),
         number: environment.deployment,
         status: status.to_owned(),
-        time: now(),
+        time: now,
     };
     if let Some(instance) = environment.instances.iter_mut().find(|one| one.id == instance) {
         instance.deployment = Some(deployment);

@@ -1,7 +1,7 @@
 //! Events: told as they happen, described newest first.
 
 use crate::local::control::query::{Answer, ApiError, Element, members, text, time};
-use crate::local::control::state::{State, now};
+use crate::local::control::state::State;
 
 use super::faults::{FaultName, Target};
 use super::model::{Event, Severity};
@@ -29,8 +29,8 @@ impl State {
         let delay = self.fault(FaultName::LateEvents, target).map_or(0, |fault| fault.millis);
         let event = Event {
             number: 0,
-            date: now(),
-            visible: now() + chrono::Duration::milliseconds(delay.into()),
+            date: self.now(),
+            visible: self.now() + chrono::Duration::milliseconds(delay.into()),
             severity,
             message: message.to_owned(),
             request_id: request_id.map(str::to_owned),
@@ -46,8 +46,8 @@ impl State {
     pub fn tell_application(&mut self, application: &str, version: Option<&str>, request_id: &str, message: &str) {
         self.keep(Event {
             number: 0,
-            date: now(),
-            visible: now(),
+            date: self.now(),
+            visible: self.now(),
             severity: Severity::Info,
             message: message.to_owned(),
             request_id: Some(request_id.to_owned()),

@@ -1,7 +1,7 @@
 //! RequestEnvironmentInfo and RetrieveEnvironmentInfo: the last lines of each instance.
 
 use crate::local::control::query::{Answer, ApiError, members, text, time};
-use crate::local::control::state::{State, now};
+use crate::local::control::state::State;
 
 use super::model::{Instance, Kind, LogSample, Operation, Severity, Status};
 use super::operations::{self, Next, fail, say};
@@ -64,7 +64,7 @@ pub fn take(state: &mut State, operation: &Operation, links: Vec<(String, String
     let Kind::Logs { kind } = &operation.kind else { return };
     for (instance, url) in links {
         say(state, operation, &format!("[Instance: {instance}] Successfully finished tailing 1 log(s)"));
-        let sample = LogSample { kind: kind.clone(), instance, time: now(), url };
+        let sample = LogSample { kind: kind.clone(), instance, time: state.now(), url };
         if let Some(environment) = state.environment_mut(&operation.environment) {
             environment.samples.push(sample);
         }

@@ -40,7 +40,7 @@ use chrono::{DateTime, Utc};
 use http::Response;
 
 use super::query::{self, Answer, ApiError, Form, text};
-use super::state::{State, Store, now};
+use super::state::{State, Store};
 use super::{ACCOUNT, REGION};
 use crate::fault::Fault;
 use model::Reading;
@@ -119,11 +119,11 @@ impl Beanstalk {
     /// Answers a request, given as its form body.
     pub async fn answer(&self, body: &str) -> Response<Body> {
         let form = Form::parse(body);
-        let id = uuid::Uuid::new_v4().to_string();
+        let (id, now) = self.store.read(|state| (state.chance.uuid().to_string(), state.now()));
         let action = form.text("Action").unwrap_or_default();
         let answer = match self.remember(action, &id) {
             Ok(()) => {
-                let ask = Ask { form: &form, id: &id, now: now(), pace: &self.pace };
+                let ask = Ask { form: &form, id: &id, now, pace: &self.pace };
                 self.act(action, &ask).await
             }
             Err(fault) => Err(ApiError::internal(fault.to_string())),
@@ -222,7 +222,7 @@ impl Beanstalk {
     /// # Errors
     /// A state that cannot be written down.
     pub fn due(&self) -> Result<Vec<(u64, Work)>, Fault> {
-        let now = now();
+        let now = self.store.read(State::now);
         if !self.store.read(|state| operations::is_due(state, now) || health::is_due(state, now)) {
             return Ok(Vec::new());
         }
@@ -252,7 +252,10 @@ impl Beanstalk {
     /// A state that cannot be written down.
     pub fn heard(&self, answers: &[(String, Reading)]) -> Result<(), Fault> {
         match self.store.read(|state| health::is_news(state, answers)) {
-            true => self.store.change(|state| health::hear(state, answers, now())),
+            true => self.store.change(|state| {
+                let now = state.now();
+                health::hear(state, answers, now);
+            }),
             false => Ok(()),
         }
     }

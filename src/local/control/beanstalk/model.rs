@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::work::Placed;
+use crate::local::control::chance::Chance;
 use crate::local::control::{ACCOUNT, REGION};
 
 /// Option values by namespace and option name.
@@ -360,9 +361,9 @@ pub fn arn(resource: &str) -> String {
 }
 
 /// `count` random letters and digits, lower case.
-pub fn random_word(count: usize) -> String {
+pub fn random_word(chance: &Chance, count: usize) -> String {
     const ALPHABET: &[u8] = b"abcdefghijklmnopqrstuvwxyz23456789";
-    let mut dice = uuid::Uuid::new_v4().as_u128();
+    let mut dice = chance.uuid().as_u128();
     let mut word = String::new();
     for _ in 0..count {
         word.push(char::from(ALPHABET[(dice % ALPHABET.len() as u128) as usize]));
@@ -372,6 +373,6 @@ pub fn random_word(count: usize) -> String {
 }
 
 /// A new instance's id.
-pub fn instance_id() -> String {
-    format!("i-0{}", &uuid::Uuid::new_v4().simple().to_string()[..16])
+pub fn instance_id(chance: &Chance) -> String {
+    format!("i-0{}", &chance.uuid().simple().to_string()[..16])
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use crate::local::control::state::{State, now};
+use crate::local::control::state::State;
 
 use super::model::{Kind, Operation, Severity, Status};
 use super::work::{Outcome, Work};
@@ -94,6 +94,7 @@ fn step(state: &mut State, operation: &mut Operation) -> Next {
 
 /// The environment is at rest again, unless it has ended, and its health may recover in a moment.
 fn end(state: &mut State, pace: &Pace, operation: &Operation) {
+    let now = state.now();
     let ids = match &operation.kind {
         Kind::Logs { .. } => return,
         Kind::Swap { other } => vec![&operation.environment, other],
@@ -102,13 +103,13 @@ fn end(state: &mut State, pace: &Pace, operation: &Operation) {
     for id in ids {
         let Some(environment) = state.environment_mut(id) else { continue };
         environment.abortable = false;
-        environment.updated = now();
+        environment.updated = now;
         if !matches!(environment.status, Status::Terminated | Status::Terminating) {
             environment.status = Status::Ready;
         }
         if matches!(operation.kind, Kind::Create | Kind::Update { .. }) {
-            environment.health_held_until = now() + pace.step * 2;
-            environment.last_operation = Some((operation.began, now()));
+            environment.health_held_until = now + pace.step * 2;
+            environment.last_operation = Some((operation.began, now));
         }
     }
 }
@@ -124,7 +125,7 @@ pub fn finish(state: &mut State, pace: &Pace, number: u64, outcome: Outcome) {
     }
     operation.at_work = false;
     operation.step += 1;
-    operation.due = now() + pace.step;
+    operation.due = state.now() + pace.step;
     state.operations.push(operation);
 }
 
