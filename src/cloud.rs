@@ -4,6 +4,7 @@ pub mod code;
 mod listening;
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_smithy_http_client::tls;
@@ -90,7 +91,7 @@ impl Cloud {
     /// Where journals are, when they are not in S3: beside the embedded cloud's state.
     pub fn journals(&self) -> Option<Journals> {
         let directory = self.local.as_ref()?.directory.clone();
-        Some(Rc::new(move |application, live_cname| JournalFile::new(&directory, application, live_cname)))
+        Some(Rc::new(move |application, live_cname| Arc::new(JournalFile::new(&directory, application, live_cname))))
     }
 
     /// The URL that a person opens for a CNAME.

@@ -190,7 +190,7 @@ impl<S> Journal<S> {
             Some(claim) => claim.expires = expires,
             None => {
                 self.line.push(Claim { ticket: self.next_ticket, expires, ..me.clone() });
-                self.next_ticket += 1;
+                self.next_ticket = self.next_ticket.saturating_add(1);
             }
         }
     }

@@ -3,7 +3,6 @@
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use async_trait::async_trait;
 
@@ -20,11 +19,11 @@ pub struct JournalFile {
 
 impl JournalFile {
     /// The journal of an application's live CNAME in the local cloud of `directory`.
-    pub fn new(directory: &Path, application: &str, live_cname: &str) -> Arc<dyn Store> {
+    pub fn new(directory: &Path, application: &str, live_cname: &str) -> Self {
         // Names of applications may hold what names of files may not.
         let name = Digest::of(format!("{application}\n{live_cname}").as_bytes());
         let cname = live_cname.split('.').next().unwrap_or(live_cname);
-        Arc::new(Self { file: directory.join(format!("journal-{cname}-{}.json", name.short())) })
+        Self { file: directory.join(format!("journal-{cname}-{}.json", name.short())) }
     }
 
     fn text(&self) -> io::Result<Option<String>> {

@@ -8,7 +8,14 @@
 //! * `BEANLINE_MODEL_SEED=7` replays one and prints what happened.
 // The futures of a whole run are deep.
 #![recursion_limit = "256"]
-#![allow(clippy::print_stdout, clippy::print_stderr, clippy::use_debug)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::use_debug,
+    reason = "a schedule ends at its first surprise, and says what it saw"
+)]
 
 mod cloud;
 mod dice;

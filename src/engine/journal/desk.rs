@@ -83,7 +83,7 @@ enum Written<S> {
     /// It stands, as this version.
     Ours(Version),
     /// Somebody else wrote this meanwhile.
-    Theirs(Seen<S>),
+    Theirs(Box<Seen<S>>),
 }
 
 impl<S: Site> Desk<S> {
@@ -101,7 +101,7 @@ impl<S: Site> Desk<S> {
 
     /// When a claim that is made now expires.
     pub fn expiry(&self) -> i64 {
-        self.store.now() + i64::try_from(self.lease.length.as_secs()).unwrap_or(i64::from(u32::MAX))
+        self.store.now().saturating_add_unsigned(self.lease.length.as_secs())
     }
 
     /// Looks where we stand, from the document as it is now. The dead are taken out of the line; we take a ticket if
@@ -112,7 +112,7 @@ impl<S: Site> Desk<S> {
             let (now, expiry) = (self.store.now(), self.expiry());
             journal.bury(&self.me, now);
             let is_due = match journal.claim_of(&self.me.run) {
-                Some(claim) => claim.expires - now <= (expiry - now) / 2,
+                Some(claim) => claim.expires.saturating_sub(now) <= expiry.saturating_sub(now) / 2,
                 None => may_wait || journal.line.is_empty(),
             };
             if is_due {
@@ -137,7 +137,7 @@ impl<S: Site> Desk<S> {
                 *seen = Some((journal, version));
                 return Ok(result);
             }
-            next.edition = journal.edition + 1;
+            next.edition = journal.edition.saturating_add(1);
             next.by.clone_from(&self.me.run);
             let sent = Instant::now();
             match self.write(&next, version.as_ref()).await? {
@@ -149,7 +149,7 @@ impl<S: Site> Desk<S> {
                     *seen = Some((next, Some(version)));
                     return Ok(result);
                 }
-                Written::Theirs(theirs) => (journal, version) = theirs,
+                Written::Theirs(theirs) => (journal, version) = *theirs,
             }
         }
         Err(Trouble::Broken(
@@ -180,8 +180,8 @@ impl<S: Site> Desk<S> {
         // Another version is there: ours, if it was a first answer that was lost.
         match self.fetch().await? {
             Some((there, version)) if there == text => Ok(Written::Ours(version)),
-            Some((there, version)) => Ok(Written::Theirs((self.parse(&there)?, Some(version)))),
-            None => Ok(Written::Theirs((Journal::default(), None))),
+            Some((there, version)) => Ok(Written::Theirs(Box::new((self.parse(&there)?, Some(version))))),
+            None => Ok(Written::Theirs(Box::new((Journal::default(), None)))),
         }
     }
 

@@ -14,7 +14,7 @@ mod skew;
 pub mod state;
 mod sts;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod trouble;
 
 use std::io;

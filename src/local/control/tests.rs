@@ -10,7 +10,7 @@ use crate::local::control::state::State;
 use crate::local::plane::{Plane, PlaneConfig};
 
 /// A started control plane with a data plane, both in this process, and the directory that goes with them.
-pub(super) struct World {
+pub(crate) struct World {
     pub control: ControlPlane,
     pub plane: PlaneClient,
     /// Where docker would find the registry: `127.0.0.1:PORT`.
@@ -80,7 +80,7 @@ impl Drop for World {
     }
 }
 
-pub(super) fn local() -> Credentials {
+pub(crate) fn local() -> Credentials {
     Credentials::new(ACCESS_KEY, ACCESS_KEY, None, None, "test")
 }
 

@@ -1,6 +1,8 @@
 //! What a run tells the journal of its site, and what it finds there: it owns the site while it changes it.
 
 mod object;
+#[cfg(test)]
+mod tests;
 
 use std::rc::Rc;
 use std::sync::Arc;
