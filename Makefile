@@ -1,5 +1,5 @@
 # The commands of this repository. Each is a script in scripts/, so that none needs make.
-.PHONY: help demo test build image clean-docker
+.PHONY: help demo test proof build image clean-docker
 
 IMAGE ?= beanline:dev
 PROFILE ?= debug
@@ -7,6 +7,7 @@ PROFILE ?= debug
 help:
 	@echo "make demo          the whole main job on this machine, with the local cloud (KEEP=1 leaves it running)"
 	@echo "make test          format, lints and every test"
+	@echo "make proof         every call of a run refused, its answer lost, the run killed at it; 10,000 schedules (an hour)"
 	@echo "make build         the binary"
 	@echo "make image         its docker image: IMAGE=$(IMAGE) PROFILE=$(PROFILE)"
 	@echo "make clean-docker  remove what carries beanline's labels"
@@ -16,6 +17,10 @@ demo:
 
 test:
 	@scripts/test.sh
+
+proof:
+	PROOF_WAYS=refuse,lose,kill cargo test --test proof
+	BEANLINE_MODEL_SCHEDULES=10000 cargo test --test model
 
 build:
 	cargo build $(if $(filter release,$(PROFILE)),--release)

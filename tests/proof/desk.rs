@@ -24,7 +24,10 @@ pub enum Way {
 }
 
 impl Way {
-    /// All ways; the first three are those of a short proof.
+    /// The ways of a short proof.
+    pub const SHORT: [Self; 3] = [Self::Refuse, Self::Lose, Self::Kill];
+
+    /// All ways.
     pub const ALL: [Self; 5] = [Self::Refuse, Self::Lose, Self::Kill, Self::Reset, Self::KillBefore];
 
     /// Whether the run is killed.

@@ -1,12 +1,12 @@
-//! The proof: every mutating call of a run is refused, has its answer lost, and kills the run, each once, and the world is
+//! The proof: every mutating call of a run is refused, has its answer lost, or kills the run, and the world is
 //! looked at as a whole afterwards.
 //!
 //! What to disturb is found in the log of a proxy that stands between the binary and everything it speaks to: a call that
 //! is new tomorrow is disturbed tomorrow. What runs is chosen by these variables:
 //!
-//! * `PROOF_WAYS`: some of `refuse`, `lose`, `kill`, and with them `reset` and `kill-before`; unset, the first three;
+//! * `PROOF_WAYS`: some of `refuse`, `lose`, `kill`, `reset` and `kill-before`, for every call; unset, the cloud's calls
+//!   in the first three ways, and each of the others in one of them, in turn (`make proof` tries all calls in all three);
 //! * `PROOF_ONLY`: texts, of which the case's name has one in it, as `cloud Create,docker POST /build`;
-//! * `PROOF_LONG`: all five ways;
 //! * `PROOF_WORLDS`: how many worlds run at once.
 
 #![expect(
