@@ -36,7 +36,7 @@ pub async fn tell(run: &Run<'_>, connected: Option<Docker>) -> Result<End, Stopp
     }
     let image = match &checked.found {
         Some(found) => take_image(run, &checked, found).await?,
-        None => match make_image(run, &checked).await? {
+        None => match make_image(run, &checked, sites).await? {
             Some(image) => image,
             None => return Ok(End::Tested),
         },
@@ -72,7 +72,11 @@ async fn take_image(run: &Run<'_>, checked: &Checked, found: &PushedImage) -> Re
 }
 
 /// Builds, tests and pushes. `None` when the plan ends before the push.
-async fn make_image(run: &Run<'_>, checked: &Checked) -> Result<Option<PushedImage>, Stopped> {
+async fn make_image(
+    run: &Run<'_>,
+    checked: &Checked,
+    sites: &[(Site, Survey)],
+) -> Result<Option<PushedImage>, Stopped> {
     let Run { plan, engine, .. } = *run;
     let built =
         engine.stage(Stage::Build, plan.timeout, async |cx| stages::build::build(cx, plan, checked).await).await?;
@@ -83,7 +87,13 @@ async fn make_image(run: &Run<'_>, checked: &Checked) -> Result<Option<PushedIma
         return Ok(None);
     }
     let (name, uploaded) = (reference(plan), stages::push::upload(&built));
-    let publish = async |cx: &_| stages::push::publish(cx, plan, checked, &name, tested, uploaded).await;
+    let publish = async |cx: &_| {
+        let released = match sites.first() {
+            Some((Site::Beanstalk(target), survey)) => target.released(cx, survey).await?,
+            None => None,
+        };
+        stages::push::publish(cx, plan, checked, &name, tested, uploaded, released).await
+    };
     engine.stage(Stage::Push, plan.timeout, publish).await.map(Some)
 }
 
@@ -128,9 +138,13 @@ async fn ship(
         .await?;
     let live_cname = make_live(run, checked, target, &survey, &candidate, image).await?;
     environment_tests(run, checked, image, Place::Live, &live_cname).await?;
+    // No signal comes in between: what has passed everything stands.
+    let handed = match stages::deploy::to_deploy(target, image) {
+        Ok(image) => target.hand_over(&survey, &candidate, &image).await,
+        Err(fault) => Err(fault),
+    };
     engine.hand_over();
-    let to_deploy = stages::deploy::to_deploy(target, image);
-    let clean_up = async |cx: &_| stages::clean_up::clean_up(cx, target, &survey, &candidate, &to_deploy?).await;
+    let clean_up = async |cx: &_| stages::clean_up::clean_up(cx, target, &survey, &candidate, handed).await;
     engine.stage(Stage::CleanUp, target.plan().deploy_timeout, clean_up).await
 }
 

@@ -94,11 +94,24 @@ impl<'a> Run<'a> {
         stage == Stage::AcceptanceLive && self.engine.pending().iter().any(swaps_back)
     }
 
+    /// What is another run's by now is not undone by this one.
+    async fn leave_to_others(&self, stopped: &Stopped) {
+        for (Site::Beanstalk(target), _) in self.hands.sites.get().into_iter().flatten() {
+            if target.has_lost_the_site().await {
+                self.engine.forget(|undo| !undo.is_on_the_daemon());
+                let text = "another run has taken over from this one: it goes on with what this one made, or undoes it";
+                let key = stopped.key.clone();
+                self.engine.events().emit(EventKind::StageWarning { key, text: text.into() });
+            }
+        }
+    }
+
     /// Gives the sites to those who wait for them. What could not be undone is written down for the next run. Bad news is
     /// told as that of the stage that was last.
     async fn close(&self, left: &[Undo], last: Stage, limit: Duration) {
+        let well = last == Stage::CleanUp;
         for (Site::Beanstalk(target), _) in self.hands.sites.get().into_iter().flatten() {
-            let closed = timeout(limit, target.close(left)).await;
+            let closed = timeout(limit, target.close(left, well)).await;
             let closed = closed.unwrap_or_else(|_| Err(Fault::timed_out("the journal did not answer in time")));
             if let Err(fault) = closed {
                 let text = format!("the site was not given back ({fault}): the next run waits until that is noticed");
@@ -140,6 +153,9 @@ pub async fn run(run: &Run<'_>, connected: Option<Docker>) -> Exit {
         for (Site::Beanstalk(target), _) in run.hands.sites.get().into_iter().flatten().filter(|_| failed) {
             engine.keep(stopped, async |undo| target.keeps(undo).await).await;
         }
+    }
+    if let Err(stopped) = &told {
+        run.leave_to_others(stopped).await;
     }
     let touched = told.as_ref().is_err_and(|stopped| run.live_was_touched(stopped.key.stage));
     let left = engine.unwind().await;

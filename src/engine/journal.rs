@@ -209,9 +209,11 @@ impl<S> Journal<S> {
         self.good.truncate(GOOD_KEPT);
     }
 
-    /// Remembers what could not be removed.
+    /// Remembers what could not be removed. Who is live is no thing that is left: a swap that could not be taken back is
+    /// for a person to judge, who has been told.
     pub fn leave_behind(&mut self, undos: &[Undo], runs: &[String]) {
-        for undo in undos.iter().filter(|undo| !undo.is_on_the_daemon()) {
+        let is_thing = |undo: &&Undo| !undo.is_on_the_daemon() && !matches!(undo, Undo::SwapBack { .. });
+        for undo in undos.iter().filter(is_thing) {
             if !self.left.iter().any(|left| left.undo == *undo) {
                 self.left.push(Left { undo: undo.clone(), runs: runs.to_vec() });
             }

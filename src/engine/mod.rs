@@ -77,6 +77,11 @@ impl Engine {
         &self.events
     }
 
+    /// Takes off the stack what somebody else will see to.
+    pub fn forget(&self, is_theirs: impl Fn(&Undo) -> bool) {
+        self.undo.pending().iter().filter(|undo| is_theirs(undo)).for_each(|undo| self.undo.settle(undo));
+    }
+
     /// What would be undone now, newest first.
     pub fn pending(&self) -> Vec<Undo> {
         self.undo.pending()

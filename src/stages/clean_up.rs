@@ -2,9 +2,9 @@
 
 use crate::engine::StageCx;
 use crate::fault::Fault;
-use crate::targets::beanstalk::{Beanstalk, Candidate, ImageToDeploy, Survey};
+use crate::targets::beanstalk::{Beanstalk, Candidate, Survey};
 
-/// Hands the deployment over, and removes what nobody needs any more.
+/// Removes what nobody needs any more; `handed` is what became of handing the deployment over.
 ///
 /// # Errors
 /// When something that was to be removed is still there; the deployment itself stands.
@@ -13,11 +13,9 @@ pub async fn clean_up(
     target: &Beanstalk,
     survey: &Survey,
     candidate: &Candidate,
-    image: &ImageToDeploy,
+    handed: Result<(), Fault>,
 ) -> Result<(), Fault> {
-    if let Err(fault) = target.hand_over(survey, candidate, image).await {
-        // Nothing is removed on the word of a journal that says something else.
-        return Err(fault.hint("the deployment stands; run again to have the journal say so"));
-    }
+    // Nothing is removed while the journal says something else. It is written once more at the end of the run.
+    handed.map_err(|fault| fault.hint("the deployment stands; run again, so that the journal says so too"))?;
     target.clean_up(cx, survey, candidate).await
 }

@@ -64,7 +64,8 @@ pub fn upload(built: &BuiltImage) -> Uploaded {
 /// A pushed tag is handed over, so there is no undo: an image that passed its tests harms nobody.
 ///
 /// # Errors
-/// When the registry refuses it, or holds something else afterwards.
+/// When the registry refuses it, or holds something else afterwards; when the tag is that of another image that is
+/// `released`.
 pub async fn publish(
     cx: &StageCx,
     plan: &Plan,
@@ -72,6 +73,7 @@ pub async fn publish(
     reference: &TaggedRef,
     tested: TestedImage,
     uploaded: Uploaded,
+    released: Option<Digest>,
 ) -> Result<PushedImage, Fault> {
     if tested.id != uploaded.id {
         return Err(Fault::new("another image was uploaded than was tested"));
@@ -80,6 +82,9 @@ pub async fn publish(
     if plan.registry.create_repository {
         // A repository is handed over with the tags in it: no undo.
         registry.check(true).await?.into_iter().for_each(|note| cx.note(note));
+    }
+    if let Some(released) = released {
+        keep_released(registry, reference, &released, &tested).await?;
     }
     // On the local cloud a node may have pulled it under this very name, after an earlier run of this commit.
     let is_a_nodes = plan.cloud == CloudKind::Local && docker.image(&reference.to_string()).await?.is_some();
@@ -101,6 +106,27 @@ pub async fn publish(
     }
     cx.fact(Fact::Pushed { image: reference.to_string(), tag: reference.tag.to_string(), digest: pushed.to_string() });
     Ok(PushedImage { reference: reference.clone(), digest: pushed, image_id: Some(tested.id), ports: tested.ports })
+}
+
+/// Refuses to move a tag that an environment runs by: its nodes pull it again whenever they are replaced.
+async fn keep_released(
+    registry: &Registry,
+    reference: &TaggedRef,
+    released: &Digest,
+    tested: &TestedImage,
+) -> Result<(), Fault> {
+    if registry.digest(&reference.tag).await?.as_ref() != Some(released) {
+        return Ok(());
+    }
+    let config = registry.config_digest(released).await?;
+    if config == tested.id || *released == tested.id {
+        return Ok(());
+    }
+    Err(Fault::new(format!("{reference} is deployed already, and this run built another image"))
+        .cause(format!("deployed: {released}, built now: image {}", tested.id))
+        .cause("a commit that is built again seldom gives the same bytes; the tag was not moved")
+        .hint("set build to if-missing: then the image that was tested and deployed is taken")
+        .hint("or set tag and version_label to others"))
 }
 
 /// Finds an image that was tested and pushed earlier.

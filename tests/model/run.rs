@@ -100,13 +100,16 @@ impl Run {
         {
             engine.keep(stopped, async |undo| self.site.keeps(undo).await).await;
         }
+        if told.is_err() && self.site.has_lost_the_site().await {
+            engine.forget(|undo| !undo.is_on_the_daemon());
+        }
         let swaps_back = |undo: &Undo| matches!(undo, Undo::SwapBack { .. });
         let touched = engine.pending().iter().any(swaps_back);
         let left = engine.unwind().await;
         let is_signalled =
             matches!(&told, Err(Stopped { cancelled: Some(reason), .. }) if *reason > CancelReason::RunTimeout);
         let limit = Duration::from_secs(if is_signalled { 2 } else { 60 });
-        match timeout(limit, self.site.close(&left)).await {
+        match timeout(limit, self.site.close(&left, told.is_ok())).await {
             Ok(Ok(())) => {}
             _ => self.cloud.trace.line(format!("run {} could not give the site back", self.number)),
         }
@@ -150,9 +153,9 @@ impl Run {
             engine.stage(Stage::Promote, self.script.timeout, promote).await?;
         }
         self.accept(engine, Stage::AcceptanceLive, self.script.live_passes).await?;
+        let handed = site.hand_over(&survey, &candidate, &self.image()).await;
         engine.hand_over();
-        let image = self.image();
-        let clean_up = async |cx: &_| stages::clean_up::clean_up(cx, &site, &survey, &candidate, &image).await;
+        let clean_up = async |cx: &_| stages::clean_up::clean_up(cx, &site, &survey, &candidate, handed).await;
         engine.stage(Stage::CleanUp, limit, clean_up).await?;
         self.cloud.deployed(self.number, &label(&self.script), &self.digest);
         Ok(())

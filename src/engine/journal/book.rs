@@ -84,6 +84,14 @@ impl<S: Site> Book<S> {
         self.desk.store.now()
     }
 
+    /// The document as it is; nothing is written, and nothing promised.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub async fn look(&self) -> Result<Journal<S>, Fault> {
+        self.desk.read().await.map(|(journal, _)| journal).map_err(Trouble::into_fault)
+    }
+
     /// Waits for the run's turn, at most for `limit`, and owns the site from then on. `told` hears whom it waits for,
     /// whenever that changes. With a limit of zero it does not even take a ticket when somebody owns the site.
     ///
@@ -153,14 +161,19 @@ impl<S: Site> Book<S> {
         self.lost.load(Ordering::Relaxed)
     }
 
-    /// Writes the last change and gives the site to the next in the line.
+    /// Writes the last change and gives the site to the next in the line. A run that does not own it, and still waits,
+    /// leaves the line.
     ///
     /// # Errors
     /// As for a change; the claim expires by itself then.
     pub async fn release(&self, mut last: impl FnMut(&mut Journal<S>)) -> Result<(), Fault> {
-        let Some(renewal) = self.renewal().take() else { return Ok(()) };
-        renewal.abort();
         let run = self.desk.me.run.clone();
+        let Some(renewal) = self.renewal().take() else {
+            // One that only waits gives its place up.
+            let left = self.desk.change(|journal| journal.leave(&run)).await;
+            return left.map_err(Trouble::into_fault);
+        };
+        renewal.abort();
         let leave = |journal: &mut Journal<S>| {
             last(journal);
             journal.leave(&run);

@@ -64,7 +64,7 @@ pub trait Store: Send + Sync {
 }
 
 /// The document as it was seen last; no version when there is none yet.
-type Seen<S> = (Journal<S>, Option<Version>);
+pub(super) type Seen<S> = (Journal<S>, Option<Version>);
 
 /// What a run and the task that renews its claim share.
 pub(super) struct Desk<S> {
@@ -74,8 +74,8 @@ pub(super) struct Desk<S> {
     /// Locked for a whole change, so that ours never race with each other. Empty while one is under way: a change that is
     /// dropped may have taken place or not.
     seen: Mutex<Option<Seen<S>>>,
-    /// When the claim was renewed last: before that write was sent, by this machine's own time that passes.
-    renewed: std::sync::Mutex<Option<Instant>>,
+    /// When the claim was renewed last (before that write was sent, by this machine's time that passes) and until when.
+    renewed: std::sync::Mutex<Option<(Instant, i64)>>,
 }
 
 /// What became of a write.
@@ -94,9 +94,14 @@ impl<S: Site> Desk<S> {
     /// Whether our claim holds for some time yet, whatever has happened to the journal since it was renewed: nobody else
     /// takes a site over before a claim has expired.
     pub fn holds(&self) -> bool {
-        let margin = self.lease.length / 6;
+        // As long as a request may be on its way.
+        let margin = self.lease.length / 2;
         let renewed = *self.renewed.lock().unwrap_or_else(PoisonError::into_inner);
-        renewed.is_some_and(|renewed| renewed.elapsed() + margin < self.lease.length)
+        renewed.is_some_and(|(renewed, expires)| {
+            // Time that passes does not pass while a machine sleeps; the other clock goes on.
+            let sleepless = self.store.now().saturating_add_unsigned(margin.as_secs()) < expires;
+            sleepless && renewed.elapsed() + margin < self.lease.length
+        })
     }
 
     /// When a claim that is made now expires.
@@ -143,8 +148,8 @@ impl<S: Site> Desk<S> {
             match self.write(&next, version.as_ref()).await? {
                 Written::Ours(version) => {
                     let ours = |journal: &Journal<S>| journal.claim_of(&self.me.run).map(|claim| claim.expires);
-                    if ours(&next) > ours(&journal) {
-                        self.renewed.lock().unwrap_or_else(PoisonError::into_inner).replace(sent);
+                    if let Some(expires) = ours(&next).filter(|_| ours(&next) > ours(&journal)) {
+                        self.renewed.lock().unwrap_or_else(PoisonError::into_inner).replace((sent, expires));
                     }
                     *seen = Some((next, Some(version)));
                     return Ok(result);
@@ -158,7 +163,8 @@ impl<S: Site> Desk<S> {
         ))
     }
 
-    async fn read(&self) -> Result<Seen<S>, Trouble> {
+    /// The document as it is now.
+    pub async fn read(&self) -> Result<Seen<S>, Trouble> {
         match self.fetch().await? {
             Some((text, version)) => Ok((self.parse(&text)?, Some(version))),
             None => Ok((Journal::default(), None)),
@@ -169,6 +175,7 @@ impl<S: Site> Desk<S> {
         let unwritable = |error| Trouble::Broken(Fault::new("could not write down what is under way").because(error));
         let text = serde_json::to_string_pretty(next).map_err(unwritable)? + "\n";
         let (store, expected): (_, Arc<str>) = (self.store.clone(), text.as_str().into());
+        let is_first = version.is_none();
         let version = version.cloned();
         let send = move || {
             let (store, text, version) = (store.clone(), expected.clone(), version.clone());
@@ -181,6 +188,10 @@ impl<S: Site> Desk<S> {
         match self.fetch().await? {
             Some((there, version)) if there == text => Ok(Written::Ours(version)),
             Some((there, version)) => Ok(Written::Theirs(Box::new((self.parse(&there)?, Some(version))))),
+            None if is_first => Err(Trouble::Denied(
+                Fault::new(format!("the journal {} can be written and not read", self.store.place()))
+                    .hint("allow s3:GetObject on it to the role that this run uses"),
+            )),
             None => Ok(Written::Theirs(Box::new((Journal::default(), None)))),
         }
     }

@@ -85,7 +85,7 @@ const GITHUB: Vendor = Vendor {
     ],
     build: &["GITHUB_RUN_NUMBER"],
     // A runner has one job at a time: its name tells the legs of a matrix apart.
-    job: &["{GITHUB_RUN_ID}/{GITHUB_JOB}/{RUNNER_NAME}", "{GITHUB_RUN_ID}/{GITHUB_JOB}"],
+    job: &["{GITHUB_RUN_ID}/{GITHUB_JOB}/{RUNNER_NAME}"],
     is_github: true,
     has_github_events: true,
     ..NOBODY
@@ -118,7 +118,8 @@ pub(super) const ALL: &[Vendor] = &[
         repository: &["CI_REPO_NAME"],
         run_url: &["CI_BUILD_URL"],
         build: &["CI_BUILD_ID"],
-        job: &["CI_BUILD_ID"],
+        // Parallel steps share the build.
+        job: &[],
         ..NOBODY
     },
     Vendor {
@@ -173,7 +174,8 @@ pub(super) const ALL: &[Vendor] = &[
         repository: &["GIT_URL"],
         run_url: &["BUILD_URL"],
         build: &["BUILD_NUMBER"],
-        job: &["BUILD_TAG"],
+        // Parallel branches share the build.
+        job: &[],
         ..NOBODY
     },
     Vendor {
@@ -186,7 +188,7 @@ pub(super) const ALL: &[Vendor] = &[
         repository: &["BITBUCKET_REPO_FULL_NAME"],
         run_url: &["https://bitbucket.org/{BITBUCKET_REPO_FULL_NAME}/pipelines/results/{BITBUCKET_BUILD_NUMBER}"],
         build: &["BITBUCKET_BUILD_NUMBER"],
-        job: &["{BITBUCKET_BUILD_NUMBER}/{BITBUCKET_STEP_UUID}", "BITBUCKET_BUILD_NUMBER"],
+        job: &["{BITBUCKET_BUILD_NUMBER}/{BITBUCKET_STEP_UUID}"],
         ..NOBODY
     },
     Vendor {
@@ -199,7 +201,7 @@ pub(super) const ALL: &[Vendor] = &[
         repository: &["DRONE_REPO"],
         run_url: &["DRONE_BUILD_LINK"],
         build: &["DRONE_BUILD_NUMBER"],
-        job: &["{DRONE_BUILD_NUMBER}/{DRONE_STAGE_NUMBER}/{DRONE_STEP_NUMBER}", "DRONE_BUILD_NUMBER"],
+        job: &["{DRONE_BUILD_NUMBER}/{DRONE_STAGE_NUMBER}/{DRONE_STEP_NUMBER}"],
         ..NOBODY
     },
     Vendor {
@@ -212,7 +214,7 @@ pub(super) const ALL: &[Vendor] = &[
         repository: &["CI_REPO"],
         run_url: &["CI_PIPELINE_URL"],
         build: &["CI_PIPELINE_NUMBER"],
-        job: &["{CI_PIPELINE_NUMBER}/{CI_STEP_NAME}", "CI_PIPELINE_NUMBER"],
+        job: &["{CI_PIPELINE_NUMBER}/{CI_STEP_NAME}"],
         ..NOBODY
     },
     Vendor {
@@ -239,7 +241,7 @@ pub(super) const ALL: &[Vendor] = &[
         repository: &["BUILD_REPOSITORY_NAME"],
         run_url: &["{SYSTEM_COLLECTIONURI}{SYSTEM_TEAMPROJECT}/_build/results?buildId={BUILD_BUILDID}"],
         build: &["BUILD_BUILDID"],
-        job: &["{BUILD_BUILDID}/{SYSTEM_JOBID}", "BUILD_BUILDID"],
+        job: &["{BUILD_BUILDID}/{SYSTEM_JOBID}"],
         ..NOBODY
     },
     Vendor {
@@ -262,7 +264,8 @@ pub(super) const ALL: &[Vendor] = &[
         revision: &["BUILD_VCS_NUMBER"],
         run_url: &["BUILD_URL"],
         build: &["BUILD_NUMBER"],
-        job: &["BUILD_NUMBER"],
+        // Build configurations count each for itself.
+        job: &[],
         ..NOBODY
     },
 ];

@@ -8,6 +8,7 @@ use aws_sdk_elasticbeanstalk::types::{ConfigurationOptionSetting, Tag};
 use super::call::{ApiError, again, looked_up, refused, while_doing};
 use super::operation::{Kind, Operation};
 use super::platform::Environment;
+use super::undo::of_this_run;
 use super::{Beanstalk, Live, Survey, names};
 use crate::engine::StageCx;
 use crate::engine::retry::Failure;
@@ -146,9 +147,8 @@ impl Beanstalk {
         }
         match answer {
             Err(error) if error.says("already exists") || error.says("is not available") => {
-                // A first answer that was lost looks the same.
-                let found = self.named(name).await?.filter(|found| self.is_of_this_run(found));
-                Ok(found.map(|found| (found.id, None)))
+                // A first answer that was lost looks the same; what it made may show late.
+                Ok(of_this_run(self, name).await?.map(|found| (found.id, None)))
             }
             answer => {
                 let answer = answer?;
@@ -212,7 +212,15 @@ impl Beanstalk {
 
 /// What the description of every environment that a run makes begins with.
 fn signature(run: &str) -> String {
-    format!("beanline run {run};")
+    format!("{MADE_BY}{run};")
+}
+
+/// What these descriptions have in common.
+const MADE_BY: &str = "beanline run ";
+
+/// Whether some run made it.
+pub(super) fn is_of_a_run(environment: &Environment) -> bool {
+    environment.description.starts_with(MADE_BY)
 }
 
 /// The settings of a first environment: what the console would recommend and the API alone does not set. Without them

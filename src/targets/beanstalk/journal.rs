@@ -59,7 +59,8 @@ impl Beanstalk {
             OnBusy::Wait => self.plan.deploy_timeout,
             OnBusy::Fail => std::time::Duration::ZERO,
         };
-        let book = Book::new(store, self.me(), self.pace.lease);
+        // Kept before it waits, so that a run that ends while it waits leaves the line.
+        let book = self.book.get_or_init(|| Book::new(store, self.me(), self.pace.lease));
         let told = |waiting: Waiting<'_>| {
             let before = match waiting.before {
                 1 => String::new(),
@@ -71,15 +72,12 @@ impl Beanstalk {
                 waiting.owner
             ));
         };
-        let claimed = book.claim(limit, told).await;
-        match claimed {
-            Ok(journal) => {
-                let _ = self.book.set(book);
-                Ok(Some(journal))
-            }
+        match book.claim(limit, told).await {
+            Ok(journal) => Ok(Some(journal)),
             Err(Refused::Denied(fault)) => {
+                self.journal_is_denied.set(true);
                 cx.warn(format!(
-                    "this run may not write the journal {}, and goes on without: two runs at once may disturb each \
+                    "this run may not use the journal {}, and goes on without: two runs at once may disturb each \
                      other, and nobody cleans up after a run that is killed ({fault})",
                     book.place()
                 ));
@@ -90,18 +88,27 @@ impl Beanstalk {
         }
     }
 
+    /// The run's hold on the site, if it has one.
+    fn book(&self) -> Option<&Book<Progress>> {
+        self.book.get().filter(|_| !self.journal_is_denied.get())
+    }
+
     async fn in_s3(&self, cx: &StageCx, live_cname: &str) -> Result<Arc<dyn Store>, Fault> {
         let bucket = match &self.plan.bucket {
             Some(bucket) => bucket.clone(),
             None => self.storage_location(Some(cx)).await?,
         };
-        Ok(Arc::new(JournalObject {
+        Ok(self.object(&bucket, live_cname))
+    }
+
+    fn object(&self, bucket: &str, live_cname: &str) -> Arc<dyn Store> {
+        Arc::new(JournalObject {
             api: self.api.clone(),
-            owner: owner(&bucket, &self.region).map(str::to_owned),
-            bucket,
+            owner: owner(bucket, &self.region).map(str::to_owned),
+            bucket: bucket.to_owned(),
             key: JournalObject::key(&self.plan.application, live_cname),
             clock: self.context.clock.clone(),
-        }))
+        })
     }
 
     fn me(&self) -> Claim {
@@ -117,7 +124,7 @@ impl Beanstalk {
 
     /// Begins the run's work in the journal.
     pub(super) async fn begin_work(&self, survey: &Survey, digest: &Digest) -> Result<(), Fault> {
-        let Some(book) = self.book.get() else { return Ok(()) };
+        let Some(book) = self.book() else { return Ok(()) };
         let site =
             Progress { survey: survey.clone(), digest: digest.clone(), asked: None, accepted: false, swap: None };
         book.change(|journal| {
@@ -150,7 +157,7 @@ impl Beanstalk {
     /// # Errors
     /// The journal cannot be written, or the site is another run's by now: nothing of it may be changed any more.
     pub(super) async fn write(&self, mut change: impl FnMut(&mut Work<Progress>)) -> Result<(), Fault> {
-        let Some(book) = self.book.get() else { return Ok(()) };
+        let Some(book) = self.book() else { return Ok(()) };
         book.change(|journal| journal.work.iter_mut().for_each(&mut change)).await
     }
 
@@ -176,7 +183,7 @@ impl Beanstalk {
 
     /// Makes sure that the site is ours, before a call that changes something there. Without a journal nobody can tell.
     pub(super) async fn hold(&self) -> Result<(), ApiError> {
-        match self.book.get() {
+        match self.book() {
             Some(book) => book.hold().await.map_err(ApiError::withheld),
             None => Ok(()),
         }
@@ -184,7 +191,7 @@ impl Beanstalk {
 
     /// Whether another run has this site by now, and with it all that this run made there.
     pub(super) fn is_lost(&self) -> bool {
-        self.book.get().is_some_and(Book::is_lost)
+        self.book().is_some_and(Book::is_lost)
     }
 
     /// What the journal says of the candidate's tests, for a run that goes on with an earlier one's work.
@@ -198,12 +205,38 @@ impl Beanstalk {
         let _ = self.write(|work| work.site.accepted = true).await;
     }
 
+    /// Whether versions that nobody runs may be replaced: only who knows from the journal which were good may tell.
+    pub(super) async fn may_replace_versions(&self) -> bool {
+        let Some(book) = self.book() else { return false };
+        let label = &self.plan.version_label;
+        let was_good = book.change(|journal| journal.good.iter().any(|good| good.version_label == *label)).await;
+        was_good.is_ok_and(|was_good| !was_good)
+    }
+
+    /// Whether the journal calls a deployment of our label good. It is only read, and not waited for; `bucket` is where
+    /// the version's bundle is.
+    pub(super) async fn was_good(&self, bucket: &str, live_cname: &str) -> bool {
+        let store = match &self.context.journals {
+            Some(journals) => journals(&self.plan.application, live_cname),
+            None => self.object(self.plan.bucket.as_deref().unwrap_or(bucket), live_cname),
+        };
+        let journal = Book::<Progress>::new(store, self.me(), self.pace.lease).look().await;
+        journal.is_ok_and(|journal| journal.good.iter().any(|good| good.version_label == self.plan.version_label))
+    }
+
+    /// Whether another run has the site by now: what this run made there is that run's to go on with or to undo.
+    pub async fn has_lost_the_site(&self) -> bool {
+        // Who cannot be heard is not lost.
+        let _ = self.hold().await;
+        self.is_lost()
+    }
+
     /// Hands over what the run has made: from now on nobody undoes it, whatever becomes of this run.
     ///
     /// # Errors
-    /// The journal cannot be written; the deployment stands nevertheless.
+    /// The journal cannot be written; it is tried again when the run closes.
     pub async fn hand_over(&self, survey: &Survey, candidate: &Candidate, image: &ImageToDeploy) -> Result<(), Fault> {
-        let Some(book) = self.book.get() else { return Ok(()) };
+        let Some(book) = self.book() else { return Ok(()) };
         let now = book.now();
         let good = Good {
             version_label: candidate.version_label.clone(),
@@ -215,26 +248,56 @@ impl Beanstalk {
             at: now,
         };
         let previous = survey.live.as_ref().filter(|live| live.environment_id != candidate.environment_id);
-        book.change(|journal| {
-            journal.work = None;
-            journal.remember(good.clone());
-            journal.previous = previous.map(|live| previous_of(live, now)).or(journal.previous.take());
-        })
-        .await
+        let handed = (good, previous.map(|live| previous_of(live, now)));
+        self.handed.replace(Some(handed.clone()));
+        book.change(|journal| hand_over(journal, &handed)).await?;
+        self.handed.replace(None);
+        Ok(())
     }
 
-    /// Ends the run's hold on the site. `left` is what it could not undo; the next run tries again.
+    /// Ends the run's hold on the site. `left` is what it could not undo; the next run tries again. `well` is whether the
+    /// run reached its end.
     ///
     /// # Errors
     /// The journal cannot be written. The run's claim expires then, and what it left is undone by the next.
-    pub async fn close(&self, left: &[Undo]) -> Result<(), Fault> {
-        let Some(book) = self.book.get().filter(|book| book.is_owned()) else { return Ok(()) };
+    pub async fn close(&self, left: &[Undo], well: bool) -> Result<(), Fault> {
+        let Some(book) = self.book().filter(|book| !book.is_lost()) else { return Ok(()) };
+        let (me, handed) = (&self.context.run_id, self.handed.borrow().clone());
+        let failed_as_it_stood = self.stood.get() && !well;
         book.release(|journal| {
-            let runs = journal.work.take().map_or_else(|| vec![self.context.run_id.clone()], |work| work.runs);
+            handed.iter().for_each(|handed| hand_over(journal, handed));
+            // A dead run's work that was not taken over yet is for the next run.
+            let ours = journal.work.take_if(|work| work.runs.contains(me));
+            let runs = ours.as_ref().map_or_else(|| vec![me.clone()], |work| work.runs.clone());
             journal.leave_behind(left, &runs);
+            ours.iter().for_each(|work| leave_templates(journal, work));
+            if failed_as_it_stood {
+                // The next run of this commit deploys it again.
+                journal.good.retain(|good| good.key != self.context.run_key);
+            }
         })
         .await
     }
+}
+
+/// Puts down that a deployment stands, and takes off what would have undone it.
+fn hand_over(journal: &mut SiteJournal, (good, previous): &(Good, Option<Previous>)) {
+    if let Some(work) = journal.work.take() {
+        leave_templates(journal, &work);
+    }
+    // The application is in use now.
+    journal.left.retain(|left| !matches!(left.undo, Undo::RemoveApplication { .. }));
+    journal.remember(good.clone());
+    if previous.is_some() {
+        journal.previous.clone_from(previous);
+    }
+}
+
+/// A template that could not be deleted when it had served.
+fn leave_templates(journal: &mut SiteJournal, work: &Work<Progress>) {
+    let templates: Vec<Undo> =
+        work.undo.iter().filter(|undo| matches!(undo, Undo::RemoveTemplate { .. })).cloned().collect();
+    journal.leave_behind(&templates, &work.runs);
 }
 
 fn previous_of(live: &Live, since: i64) -> Previous {

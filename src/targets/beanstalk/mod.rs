@@ -36,6 +36,7 @@ use crate::clock::Clock;
 use crate::engine::StageCx;
 use crate::engine::event::{Fact, Role};
 use crate::engine::journal::book::Book;
+use crate::engine::journal::{Good, Previous};
 use crate::engine::undo::{Receipt, Undo};
 use crate::fault::Fault;
 use crate::image::{Digest, TaggedRef};
@@ -66,6 +67,12 @@ pub struct Beanstalk {
     asked_for: RefCell<Option<String>>,
     /// The run's hold on the site, once it has it.
     book: OnceCell<Book<Progress>>,
+    /// Whether it may not use the journal.
+    journal_is_denied: Cell<bool>,
+    /// What was handed over and is not in the journal yet.
+    handed: RefCell<Option<(Good, Option<Previous>)>>,
+    /// Whether live ran this very deployment before the run.
+    stood: Cell<bool>,
     /// Earlier runs whose work this one goes on with, or undoes: what they made is ours.
     adopted: RefCell<Vec<String>>,
     /// Whether the candidate passed its tests in an earlier run.
@@ -208,6 +215,9 @@ impl Beanstalk {
             sent_swap: RefCell::default(),
             asked_for: RefCell::default(),
             book: OnceCell::new(),
+            journal_is_denied: Cell::default(),
+            handed: RefCell::default(),
+            stood: Cell::default(),
             adopted: RefCell::default(),
             accepted: Cell::default(),
         }
@@ -227,6 +237,12 @@ impl Beanstalk {
         let bundle = bundle::of_image(&image.image, image.port)?;
         let (survey, made) = match self.begin(cx, surveyed, image).await? {
             Start::Standing(survey, environment) => {
+                self.stood.set(true);
+                cx.fact(Fact::Version { label: self.plan.version_label.clone(), reused: true });
+                if let Some(previous) = &survey.live {
+                    let (name, version) = (previous.name.clone(), previous.version_label.clone());
+                    cx.fact(Fact::Previous { name, version });
+                }
                 let candidate = self.candidate(cx, *environment, Standing::Before);
                 return Ok(Deployed { survey, candidate });
             }
@@ -308,11 +324,8 @@ impl Beanstalk {
     /// # Errors
     /// Why it could not be done; nothing else is tried then.
     pub async fn perform(&self, undo: &Undo, receipt: &Receipt) -> Result<(), Fault> {
-        // What it would undo is another run's by now.
-        match self.hold().await {
-            _ if self.is_lost() => return Ok(()),
-            held => held.map_err(call::ApiError::into_fault)?,
-        }
+        // Else what it would undo is another run's by now.
+        self.hold().await.map_err(call::ApiError::into_fault)?;
         undo::perform(self, undo, receipt).await
     }
 

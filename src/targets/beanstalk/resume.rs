@@ -39,7 +39,7 @@ impl Beanstalk {
         let Some(journal) = self.own(cx, &survey.live_cname).await? else {
             return self.survey_anew(cx).await.map(Start::New);
         };
-        self.remove_left(cx, &journal).await;
+        self.remove_left(cx, &journal, &survey.live_cname).await;
         if let Some(work) = &journal.work {
             match self.made_by(cx, work, image).await? {
                 Some(environment) => return self.resume(cx, work, environment).await,
@@ -74,14 +74,13 @@ impl Beanstalk {
         let run = work.runs.last().map_or("", String::as_str);
         cx.note(format!("run {run}{begun} ended in the middle of a deployment"));
         self.adopted.borrow_mut().extend(work.runs.iter().cloned());
+        // It may have been killed right after asking: a no is believed only when it lasts.
+        self.asked_for.replace(work.site.asked.clone());
         if work.key != self.context.run_key || work.site.digest != image.digest {
             return Ok(None);
         }
         let Some(name) = &work.site.asked else { return Ok(None) };
-        // It may have been killed right after asking: a no is believed only when it lasts.
-        self.asked_for.replace(Some(name.clone()));
         let found = of_this_run(self, name).await?;
-        self.asked_for.replace(None);
         Ok(found.filter(|environment| !environment.status.is_ending()))
     }
 
@@ -117,6 +116,7 @@ impl Beanstalk {
             }
         }
         self.sent_swap.replace(None);
+        self.asked_for.replace(None);
         let Some(book) = self.book.get() else { return Ok(()) };
         book.change(|journal| {
             journal.work = None;
@@ -126,11 +126,11 @@ impl Beanstalk {
     }
 
     /// Removes what earlier runs could not. It is no concern of this deployment, and does not stop it.
-    async fn remove_left(&self, cx: &StageCx, journal: &SiteJournal) {
+    async fn remove_left(&self, cx: &StageCx, journal: &SiteJournal, live_cname: &str) {
         for left in &journal.left {
             self.adopted.borrow_mut().extend(left.runs.iter().cloned());
-            let undo = &left.undo;
-            match timeout(LEFT_LIMIT, self.perform(undo, &Receipt::default())).await {
+            let (undo, guarded) = (&left.undo, unless_live(&left.undo, live_cname));
+            match timeout(LEFT_LIMIT, self.perform(&guarded, &Receipt::default())).await {
                 Ok(Ok(())) => {
                     cx.note(format!("an earlier run left it: {undo}: done"));
                     if let Some(book) = self.book.get() {
@@ -183,5 +183,15 @@ impl Beanstalk {
             version_label: previous.version_label.clone(),
             cname: String::new(),
         }
+    }
+}
+
+/// What was a first environment when it was left may be kept, and live, by now.
+fn unless_live(undo: &Undo, live_cname: &str) -> Undo {
+    match undo.clone() {
+        Undo::EndEnvironment { application, environment, region, live_cname: None } => {
+            Undo::EndEnvironment { application, environment, region, live_cname: Some(live_cname.to_owned()) }
+        }
+        other => other,
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::call::{again, refused, while_doing};
-use super::environment::NAMES;
+use super::environment::{NAMES, is_of_a_run};
 use super::platform::{Environment, Status};
 use super::{Beanstalk, Live, Survey, live, names};
 use crate::engine::event::Fact;
@@ -190,8 +190,7 @@ impl Beanstalk {
         let tidy = names::tidy_cname(&self.plan.live);
         let live_prefix = names::prefix_of(&tidy, &self.region).to_owned();
         names::legal_prefix(&live_prefix).map_err(Fault::new)?;
-        let ask = async || self.api.dns(&live_prefix).await;
-        let (free, live_cname) = again(Some(by.cx), "CheckDNSAvailability", ask).await?;
+        let (free, live_cname) = self.free_cname(by, environments, &live_prefix).await?;
         if !free {
             return Err(Fault::new(format!("{live_cname} belongs to somebody else"))
                 .cause("no environment that these credentials may see in this region answers to it")
@@ -218,6 +217,35 @@ impl Beanstalk {
             solution_stack,
             attempt,
         })
+    }
+
+    /// Whether a first environment can have its CNAME, and the whole name. An environment that is on its way out keeps its
+    /// name for a while, which is waited for.
+    async fn free_cname(
+        &self,
+        by: &Surveyor<'_>,
+        environments: &[Environment],
+        prefix: &str,
+    ) -> Result<(bool, String), Fault> {
+        let began = Instant::now();
+        loop {
+            let ask = async || self.api.dns(prefix).await;
+            let (free, cname) = again(Some(by.cx), "CheckDNSAvailability", ask).await?;
+            let is_going = environments.iter().any(|e| e.cname == cname && e.status == Status::Terminating);
+            if free || !is_going || self.plan.on_busy == OnBusy::Fail {
+                return Ok((free, cname));
+            }
+            match by.patience {
+                None => {
+                    by.note(format!(
+                        "{cname} is held by an environment that is being terminated: it will be waited for"
+                    ));
+                    return Ok((true, cname));
+                }
+                Some(patience) if began.elapsed() >= patience => return Ok((false, cname)),
+                Some(_) => pause(self.pace.interval(began.elapsed())).await,
+            }
+        }
     }
 
     async fn platform(&self, by: &Surveyor<'_>) -> Result<String, Fault> {
@@ -275,7 +303,14 @@ impl Beanstalk {
             usize::try_from(quota?.maximum()?).ok().filter(|maximum| *maximum > 0)
         };
         let standing = environments.iter().filter(|e| e.status != Status::Terminated).count();
+        let is_left = |e: &Environment| e.application == self.plan.application && is_of_a_run(e);
         if let Some(most) = maximum(quotas.environment_quota()).filter(|most| standing >= *most) {
+            if by.patience.is_none() && environments.iter().any(is_left) {
+                by.note(format!(
+                    "the account has all {most} environments of its quota: what earlier runs left must go first"
+                ));
+                return Ok(());
+            }
             return Err(Fault::new(format!(
                 "the account has {standing} environments in this region, and {most} is its quota"
             ))

@@ -114,8 +114,9 @@ async fn swap_back(site: &Beanstalk, cname: &str, from: &str, back: &str) -> Res
 }
 
 async fn remove_application(site: &Beanstalk, application: &str) -> Result<(), Fault> {
-    let known = again(None, "DescribeApplications", async || site.api.applications().await).await?;
-    if !known.iter().any(|known| known == application) {
+    let known = again(None, "DescribeApplications", async || site.api.applications_described().await).await?;
+    // One that another made under the name is not ours to undo.
+    if !known.iter().any(|(name, words)| name == application && site.made_application(words)) {
         return Ok(());
     }
     let ask = async || site.api.environments(Some(application), &[]).await;
@@ -138,7 +139,7 @@ async fn remove_application(site: &Beanstalk, application: &str) -> Result<(), F
     .await
 }
 
-fn gone_is_fine(answer: Result<(), ApiError>) -> Result<(), ApiError> {
+pub(super) fn gone_is_fine(answer: Result<(), ApiError>) -> Result<(), ApiError> {
     match answer {
         Err(error) if is_gone(&error) => Ok(()),
         answer => answer,
@@ -146,9 +147,15 @@ fn gone_is_fine(answer: Result<(), ApiError>) -> Result<(), ApiError> {
 }
 
 fn is_gone(error: &ApiError) -> bool {
-    ["No Environment found", "No Application named", "No Configuration Template named", "does not exist"]
-        .iter()
-        .any(|text| error.says(text))
+    [
+        "No Environment found",
+        "No Application named",
+        "No Configuration Template named",
+        "No Application Version named",
+        "does not exist",
+    ]
+    .iter()
+    .any(|text| error.says(text))
 }
 
 impl Beanstalk {

@@ -7,7 +7,9 @@ use super::api::Version;
 use super::bundle::Bundle;
 use super::call::{Told, again, looked_up, refused, while_doing};
 use super::names::cut;
-use super::{Beanstalk, ImageToDeploy};
+use super::platform::{Environment, Status};
+use super::undo::gone_is_fine;
+use super::{Beanstalk, ImageToDeploy, Survey};
 use crate::engine::StageCx;
 use crate::engine::event::Fact;
 use crate::engine::retry::Failure;
@@ -24,11 +26,11 @@ impl Beanstalk {
         let name = &self.plan.application;
         let undo = self.application_undo();
         self.register(cx, &undo).await?;
-        let description = format!("made by beanline, run {}", self.context.run_id);
+        let description = application_description(&self.context.run_id);
         let made = looked_up(Some(cx), "CreateApplication", async |_| {
             if let Some((_, known)) = self.api.applications_described().await?.into_iter().find(|a| a.0 == *name) {
                 // With our own words on it, it is the one whose answer was lost.
-                return Ok(known == description);
+                return Ok(self.made_application(&known));
             }
             let request = self.api.beanstalk.create_application().application_name(name).description(&description);
             self.hold().await?;
@@ -45,6 +47,12 @@ impl Beanstalk {
         Ok(())
     }
 
+    /// Whether these words about an application are this run's, or those of a run whose work it has taken over.
+    pub(super) fn made_application(&self, words: &str) -> bool {
+        let is_of = |run: &str| words == application_description(run);
+        is_of(&self.context.run_id) || self.adopted.borrow().iter().any(|run| is_of(run))
+    }
+
     pub(super) fn application_undo(&self) -> Undo {
         Undo::RemoveApplication { application: self.plan.application.clone(), region: self.region.clone() }
     }
@@ -58,9 +66,13 @@ impl Beanstalk {
         let known = again(Some(cx), "DescribeApplicationVersions", async || self.api.version(application, label).await);
         let known = known.await.map_err(|fault| while_doing(what(), fault))?;
         let key = object_key(application, label, &bundle.digest);
-        if let Some(version) = &known {
-            same_image(label, version, &key, &image.digest)?;
-        }
+        let known = match known {
+            Some(version) => match same_image(label, &version, &key, &image.digest) {
+                Ok(()) => Some(version),
+                Err(fault) => self.replace_version(cx, fault).await.map(|()| None)?,
+            },
+            None => None,
+        };
         let bucket = match (&known, &self.plan.bucket) {
             (Some(version), _) => version.bucket.clone(),
             (None, Some(bucket)) => bucket.clone(),
@@ -74,6 +86,47 @@ impl Beanstalk {
         };
         cx.fact(Fact::Version { label: label.clone(), reused });
         Ok(())
+    }
+
+    /// Makes room for a version that nobody runs and that never passed everything: a run that did not reach its end left
+    /// it, and the same commit was built again. Any other is refused, with `differs`.
+    ///
+    /// The version has no undo: this run makes it anew, and the one before was of no use to anybody.
+    async fn replace_version(&self, cx: &StageCx, differs: Fault) -> Result<(), Fault> {
+        let (application, label) = (&self.plan.application, &self.plan.version_label);
+        let ask = async || self.api.environments(Some(application), &[]).await;
+        let all = again(Some(cx), "DescribeEnvironments", ask).await?;
+        let runs_it = |e: &&Environment| e.version_label == *label && e.status != Status::Terminated;
+        if all.iter().find(runs_it).is_some() || !self.may_replace_versions().await {
+            return Err(differs);
+        }
+        cx.note(format!(
+            "version {label} is there with another image, and nobody ever ran it in earnest: it is replaced"
+        ));
+        again(Some(cx), "DeleteApplicationVersion", async || {
+            self.hold().await?;
+            let request = self.api.beanstalk.delete_application_version().application_name(application);
+            let answer = request.version_label(label).delete_source_bundle(false).send().await;
+            gone_is_fine(answer.map(drop).map_err(|e| refused("DeleteApplicationVersion", e)))
+        })
+        .await
+    }
+
+    /// The digest that the version of our label names, if it has been released: live runs it, or a deployment of it has
+    /// passed everything. Its tag must not be moved: nodes of live pull it whenever they are replaced.
+    ///
+    /// # Errors
+    /// Elastic Beanstalk cannot be asked.
+    pub async fn released(&self, cx: &StageCx, survey: &Survey) -> Result<Option<Digest>, Fault> {
+        let (application, label) = (&self.plan.application, &self.plan.version_label);
+        if !survey.application_exists {
+            return Ok(None);
+        }
+        let ask = async || self.api.version(application, label).await;
+        let Some(version) = again(Some(cx), "DescribeApplicationVersions", ask).await? else { return Ok(None) };
+        let is_live = survey.live.as_ref().is_some_and(|live| live.version_label == *label);
+        let is_released = is_live || self.was_good(&version.bucket, &survey.live_cname).await;
+        Ok(recorded_digest(&version.description).filter(|_| is_released))
     }
 
     /// Elastic Beanstalk's own bucket, which is made if it is not there: every account has one, so there is no undo.
@@ -145,6 +198,10 @@ impl Beanstalk {
     }
 }
 
+fn application_description(run: &str) -> String {
+    format!("made by beanline, run {run}")
+}
+
 /// Where a bundle is kept: the same bytes at the same place.
 fn object_key(application: &str, label: &str, bundle: &Digest) -> String {
     format!("{application}/{label}-{}.zip", bundle.short())
@@ -162,7 +219,9 @@ fn same_image(label: &str, version: &Version, key: &str, digest: &Digest) -> Res
     let differs = |theirs: &str, ours: &str| {
         Fault::new(format!("version {label} is there already with another image"))
             .cause(format!("it has {theirs}, this run has {ours}"))
-            .hint("give this version another label (version_label), or another tag if the label is the tag")
+            .cause("a commit that is built again seldom gives the same bytes")
+            .hint("set build to if-missing, so that the image that was tested and pushed first is taken")
+            .hint("or give this one another version_label, and another tag if the label is the tag")
     };
     if version.status.eq_ignore_ascii_case("FAILED") {
         return Err(Fault::new(format!(
