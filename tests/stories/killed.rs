@@ -48,6 +48,22 @@ fn before_and_after_the_swap() {
 }
 
 #[test]
+fn and_built_again_to_other_bytes() {
+    let Some(world) = World::new() else { return };
+    world.app(&App::version("one"));
+    world.ship(FIRST, &[]).expect(0);
+    world.app(&App::version("two"));
+    kill_in(&world, SECOND, "candidate");
+    // A fresh machine has no cache: the commit becomes another image, and what the killed run made is not gone on with.
+    let again = world.ship_with(SECOND, &[("no_cache", "true")], &JOB).expect(0);
+    again.says("what it had made is undone first").says("nobody ever ran it in earnest: it is replaced");
+    assert_eq!(world.live("/").as_deref(), Some("two"));
+    assert_eq!(world.environments().len(), 2, "{:?}", world.environments());
+    world.assert_no_run_is_left();
+    world.end();
+}
+
+#[test]
 fn and_another_revision_comes_next() {
     let Some(world) = World::new() else { return };
     world.app(&App::version("one"));
