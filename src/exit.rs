@@ -26,7 +26,8 @@ pub enum Exit {
     CandidateRejected = 15,
     /// The swap did not take place.
     PromoteFailed = 16,
-    /// An acceptance test against live failed; the previous environment is live again.
+    /// An acceptance test against live failed. What is live then, the message says first: nothing, if it was the first
+    /// deployment; else the previous environment, or, when nothing had to be deployed, what was live before.
     RolledBack = 17,
     /// The deployment stands, but something that was to be removed is still there.
     CleanUpFailed = 18,
@@ -54,7 +55,7 @@ impl Exit {
         (Exit::DeployFailed, "the new environment did not come up with the image"),
         (Exit::CandidateRejected, "an acceptance test against the candidate failed; live was not touched"),
         (Exit::PromoteFailed, "the swap did not take place"),
-        (Exit::RolledBack, "an acceptance test against live failed; the previous state is live again"),
+        (Exit::RolledBack, "an acceptance test against live failed"),
         (Exit::CleanUpFailed, "the deployment stands, but something that was to be removed is still there"),
         (Exit::NeedsHuman, "an undo failed; the message lists what is left and a command for each thing"),
         (Exit::TimedOut, "a time limit was reached"),

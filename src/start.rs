@@ -115,7 +115,7 @@ async fn tell(report: ReportPlan, ci: &CiFacts, style: ConsoleStyle, ending: End
 
 async fn tell_ending(events: Events, ending: Ending) -> Exit {
     let (cancel, about) = match &ending {
-        Ending::Refused(..) => (Cancel::never(), "a run that cannot begin"),
+        Ending::Refused(..) => (Cancel::never(), "a run that could not begin"),
         Ending::Cancelled(cancel, _) => (cancel.clone(), "a run that was stopped before it began"),
     };
     let perform: engine::Perform = Rc::new(|_, _| Box::pin(async { Ok(()) }));

@@ -150,7 +150,8 @@ impl End {
     pub fn result(&self) -> &'static str {
         match self {
             End::Deployed => "deployed",
-            End::Tested | End::Checked => "tested",
+            End::Tested => "tested",
+            End::Checked => "checked",
             End::Pushed => "pushed",
             End::Failed(_) => "failed",
             End::RolledBack(_) => "rolled-back",

@@ -145,7 +145,7 @@ impl Engine {
                     self.say_cancelling(reason);
                     known = self.cancel.signals();
                     if known > effort.signals {
-                        break Fault::new("a second signal came before it was done");
+                        break Fault::timed_out("a second signal came before it was done");
                     }
                 }
                 () = retry::pause(until.saturating_duration_since(Instant::now())) => {

@@ -173,6 +173,7 @@ mod tests {
         ("GITHUB_RUN_ATTEMPT", "2"),
         ("GITHUB_RUN_NUMBER", "42"),
         ("GITHUB_JOB", "deploy"),
+        ("RUNNER_NAME", "runner-3"),
         ("GITHUB_EVENT_NAME", "pull_request"),
         ("GITHUB_EVENT_PATH", "/event.json"),
     ];
@@ -187,7 +188,7 @@ mod tests {
         assert_eq!((facts.revision.as_deref(), facts.sha.as_deref()), (Some(SHA), Some(HEAD)));
         assert_eq!((facts.pull_request, facts.branch.as_deref()), (Some(12), Some("feature/x")));
         assert_eq!(facts.run_url.as_deref(), Some("https://github.com/team/shop/actions/runs/7/attempts/2"));
-        assert_eq!(facts.job.as_deref(), Some("GitHub Actions/team/shop/7/deploy"));
+        assert_eq!(facts.job.as_deref(), Some("GitHub Actions/team/shop/7/deploy/runner-3"));
         assert!(facts.is_fork && facts.is_github_actions);
         let without_payload = detect(GITHUB, "{");
         assert_eq!(without_payload.sha.as_deref(), Some(SHA));

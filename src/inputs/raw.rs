@@ -187,7 +187,7 @@ fn unknown(variable: &str) -> Problem {
         }
         _ => "`beanline --help` lists every input".to_owned(),
     };
-    Problem { input: variable.to_owned(), wrong: "is no input".into(), instead }
+    Problem { input: variable.to_owned(), wrong: "is not an input".into(), instead }
 }
 
 /// How many letters must be put in, taken out or replaced to get from one word to the other (Levenshtein's distance).
@@ -278,7 +278,10 @@ mod tests {
 
     #[test]
     fn an_unknown_variable_of_ours_is_a_problem_with_the_nearest_name() {
-        assert_eq!(problems(&[("BEANLINE_IMGE", "x")]), ["BEANLINE_IMGE is no input: did you mean BEANLINE_IMAGE?"]);
+        assert_eq!(
+            problems(&[("BEANLINE_IMGE", "x")]),
+            ["BEANLINE_IMGE is not an input: did you mean BEANLINE_IMAGE?"]
+        );
         let near =
             [("BEANLINE_image", "BEANLINE_IMAGE?"), ("BEANLINE_GITHUB_TOKN_FILE", "BEANLINE_GITHUB_TOKEN_FILE?")];
         for (name, meant) in near {

@@ -1,6 +1,7 @@
 //! The two files of a GitHub step: its summary and its outputs.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 
@@ -20,12 +21,18 @@ pub struct Actions {
     summary: Option<PathBuf>,
     output: Option<PathBuf>,
     run_url: Option<String>,
+    limit: Option<Duration>,
 }
 
 impl Actions {
     /// `None` when there is no file to write.
     pub fn new(summary: Option<PathBuf>, output: Option<PathBuf>, run_url: Option<String>) -> Option<Self> {
-        (summary.is_some() || output.is_some()).then_some(Self { summary, output, run_url })
+        (summary.is_some() || output.is_some()).then_some(Self { summary, output, run_url, limit: None })
+    }
+
+    /// The same, for a run that may take so long.
+    pub fn bounded_by(self, limit: Duration) -> Self {
+        Self { limit: Some(limit), ..self }
     }
 
     /// Listens to the end and writes.
@@ -33,7 +40,7 @@ impl Actions {
     /// # Errors
     /// When a file cannot be written; the other one is written all the same.
     pub async fn run(self, mut feeding: Feeding) -> Result<(), Fault> {
-        let mut story = Story::default();
+        let mut story = Story::bounded_by(self.limit);
         while let Some(event) = feeding.next_event().await {
             story.take(&event);
         }

@@ -63,6 +63,7 @@ pub struct Checks {
     owner: Owner,
     run_url: Option<String>,
     limits: Limits,
+    limit: Option<Duration>,
 }
 
 impl Checks {
@@ -70,13 +71,13 @@ impl Checks {
     pub fn new(plan: GithubPlan, name: &str, ci: &CiFacts) -> Self {
         let run = uuid::Uuid::new_v4().simple().to_string();
         let owner = Owner { run, job: ci.job.as_deref().map(external_id::hash), expires: expiry(SHORT_RUN) };
-        Self { plan, name: name.to_owned(), owner, run_url: ci.run_url.clone(), limits: Limits::default() }
+        Self { plan, name: name.to_owned(), owner, run_url: ci.run_url.clone(), limits: Limits::default(), limit: None }
     }
 
     /// The same for a run of this id, which takes no longer than `timeout` from now.
     pub fn named(self, run_id: &str, timeout: Duration) -> Self {
         let owner = Owner { run: run_id.to_owned(), expires: expiry(timeout), ..self.owner };
-        Self { owner, ..self }
+        Self { owner, limit: Some(timeout), ..self }
     }
 
     /// Listens to the end of the run and until GitHub has been told of it.
@@ -85,7 +86,7 @@ impl Checks {
     /// When GitHub does not let us write check runs, or could not be reached for long; nothing more is sent then.
     pub async fn run(self, mut feeding: Feeding) -> Result<(), Fault> {
         let client = Client::new(&self.plan, self.limits.answer)?;
-        let mut story = Story::default();
+        let mut story = Story::bounded_by(self.limit);
         // Before the run has started there is nothing to open a check run for.
         loop {
             let Some(event) = feeding.next_event().await else { return Ok(()) };

@@ -62,6 +62,11 @@ impl Console {
         }
     }
 
+    /// The same, for a run that may take so long.
+    pub fn bounded_by(self, limit: Duration) -> Self {
+        Self { story: Story::bounded_by(Some(limit)), ..self }
+    }
+
     /// Writes to `out` until nothing more will happen.
     ///
     /// # Errors
@@ -115,14 +120,16 @@ impl Console {
             }
             EventKind::StageFinished { key, outcome, .. } => self.finished(key, at, outcome),
             EventKind::Cancelling { reason } => {
-                let text = format!("{}; what runs is stopped, what was made is removed", words::cancelled(*reason));
+                let text =
+                    format!("{}: stopping what runs, removing what was made", words::cancelled(&self.story, *reason));
                 self.lines.said(at, &text)
             }
             EventKind::Undoing { undo } => self.lines.said(at, &format!("undo: {undo}")),
             EventKind::UndoUnderWay { undo } => self.warning(&words::under_way(undo)),
             EventKind::Undone { undo, error: None } => self.lines.said(at, &format!("undone: {undo}")),
+            EventKind::Undone { undo, .. } if self.story.may_stay(undo) => Vec::new(),
             EventKind::Undone { undo, error: Some(fault) } => {
-                self.warning(&format!("could not {undo}: {fault}\nhelp: do it with: {}", undo.command()))
+                self.warning(&words::left::not_undone(&self.story, undo, fault))
             }
             EventKind::RunFinished { .. } => self.lines.end(&self.story),
             EventKind::SecretLearnt { .. } => Vec::new(),

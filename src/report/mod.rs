@@ -72,10 +72,15 @@ impl Report {
         Self { out: Box::new(out), ..self }
     }
 
-    /// The same, with check runs that carry this run's id, and until when it may take.
+    /// The same, with check runs that carry this run's id, and how long it may take.
     #[must_use]
     pub fn named(self, run_id: &str, timeout: Duration) -> Self {
-        Self { checks: self.checks.map(|checks| checks.named(run_id, timeout)), ..self }
+        Self {
+            console: self.console.bounded_by(timeout),
+            checks: self.checks.map(|checks| checks.named(run_id, timeout)),
+            actions: self.actions.map(|actions| actions.bounded_by(timeout)),
+            ..self
+        }
     }
 
     /// Reports until the run has finished and every sink is done with it, which GitHub may delay by 20 s at most.

@@ -7,12 +7,16 @@ use crate::engine::cancel::CancelReason;
 use crate::engine::event::{End, Event, EventKind, Fact, Outcome, Stage, StageKey};
 use crate::engine::undo::Undo;
 use crate::exit::Exit;
+use crate::fault::Fault;
 
 /// Bytes of a stage's output that are kept for its check run.
 const TAIL_BYTES: usize = 40_000;
 
 /// Sentences of a stage that are kept for its check run.
 const NOTES: usize = 200;
+
+/// What the names of the program's own image on a docker engine begin with.
+const OWN_IMAGE: &str = "beanline-own:";
 
 /// A run so far.
 #[derive(Debug, Default)]
@@ -21,10 +25,14 @@ pub struct Story {
     pub about: String,
     /// Its stages, in order.
     pub stages: Vec<StageStory>,
+    /// How long it may take, where that is known.
+    pub limit: Option<Duration>,
     /// Why it is being cancelled.
     pub cancelling: Option<CancelReason>,
     /// What was undone, and why it could not be.
     pub undone: Vec<(Undo, Option<String>)>,
+    /// What a signal kept the run from seeing the end of, although the docker engine was asked for it.
+    pub cut_off: Vec<Undo>,
     /// What was asked for and goes on by itself.
     pub under_way: Vec<Undo>,
     /// What could not be undone or is still under way, known at the end.
@@ -157,6 +165,11 @@ impl StageStory {
 }
 
 impl Story {
+    /// A run that has not begun, and how long it may take.
+    pub fn bounded_by(limit: Option<Duration>) -> Self {
+        Self { limit, ..Self::default() }
+    }
+
     /// Takes the next event in.
     pub fn take(&mut self, event: &Event) {
         let at = event.elapsed;
@@ -197,13 +210,25 @@ impl Story {
             EventKind::UndoUnderWay { undo } => self.under_way.push(undo.clone()),
             EventKind::Undoing { .. } | EventKind::SecretLearnt { .. } => {}
             EventKind::Undone { undo, error } => {
+                let is_cut_off = error.as_ref().is_some_and(Fault::is_time_out) && self.is_signalled();
+                self.cut_off.extend((is_cut_off && undo.is_on_the_daemon()).then(|| undo.clone()));
                 self.undone.push((undo.clone(), error.as_ref().map(ToString::to_string)));
             }
             EventKind::RunFinished { end, exit, left } => {
                 self.end = Some((end.clone(), *exit));
-                self.left.clone_from(left);
+                self.left = left.iter().filter(|undo| !self.may_stay(undo)).cloned().collect();
             }
         }
+    }
+
+    fn is_signalled(&self) -> bool {
+        self.cancelling.is_some_and(CancelReason::is_signal)
+    }
+
+    /// Whether this is the program's own image, and the run had no time for it: the next run uses it again.
+    pub fn may_stay(&self, undo: &Undo) -> bool {
+        let is_own = matches!(undo, Undo::RemoveImage { reference } if reference.starts_with(OWN_IMAGE));
+        is_own && self.is_signalled()
     }
 
     /// The stage of this key; a stage that was not announced is added at the end.

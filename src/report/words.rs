@@ -10,7 +10,7 @@ pub mod world;
 
 use std::time::Duration;
 
-use super::story::{Failure, StageStory, State};
+use super::story::{Failure, StageStory, State, Story};
 use crate::engine::cancel::CancelReason;
 use crate::engine::event::{Fact, Role, TestCounts};
 use crate::engine::in_words;
@@ -18,11 +18,14 @@ use crate::engine::undo::Undo;
 use crate::fault::Fault;
 
 /// Why a run was stopped early.
-pub fn cancelled(reason: CancelReason) -> &'static str {
-    match reason {
-        CancelReason::RunTimeout => "the input `timeout` ended the run",
-        CancelReason::Interrupt => "cancelled by SIGINT",
-        CancelReason::Terminate => "cancelled by SIGTERM",
+pub fn cancelled(story: &Story, reason: CancelReason) -> String {
+    match (reason, story.limit) {
+        (CancelReason::RunTimeout, Some(limit)) => {
+            format!("the run reached its limit of {} (`timeout`)", in_words(limit))
+        }
+        (CancelReason::RunTimeout, None) => "the run reached its limit (`timeout`)".to_owned(),
+        (CancelReason::Interrupt, _) => "cancelled by SIGINT".to_owned(),
+        (CancelReason::Terminate, _) => "cancelled by SIGTERM".to_owned(),
     }
 }
 
@@ -90,7 +93,7 @@ pub fn fact(fact: &Fact) -> String {
         Fact::Accepted { url, checks } => format!("{checks} acceptance checks passed at {url}"),
         Fact::Pushed { image, tag, digest } => format!("{} is in the registry as {digest}", tagged(image, tag)),
         Fact::Version { label, reused: true } => format!("version {label} was there already and is used again"),
-        Fact::Version { label, reused: false } => format!("version {label} is made"),
+        Fact::Version { label, reused: false } => format!("version {label} was made"),
         Fact::Environment { role, name, id, url } => {
             let role = match role {
                 Role::Candidate => "candidate",
@@ -99,8 +102,8 @@ pub fn fact(fact: &Fact) -> String {
             format!("{role}: environment {name} ({id}) at {url}")
         }
         Fact::Platform { at, severity, message } => format!("{at} {severity} {message}"),
-        Fact::Previous { name, version } if version.is_empty() => format!("live before this run: environment {name}"),
-        Fact::Previous { name, version } => format!("live before this run: environment {name} with version {version}"),
+        Fact::Previous { name, version } if version.is_empty() => format!("live before: environment {name}"),
+        Fact::Previous { name, version } => format!("live before: environment {name} with version {version}"),
         Fact::Kept { what, why, command } => kept(what, why, command.as_deref()),
     }
 }

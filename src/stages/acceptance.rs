@@ -12,7 +12,7 @@ use crate::engine::event::Fact;
 use crate::engine::undo::Undo;
 use crate::engine::{StageCx, in_words, retry};
 use crate::fault::Fault;
-use crate::inputs::{AppPlan, Place, Plan, Secret};
+use crate::inputs::{AppPlan, Place, Plan, Secret, SitePlan};
 use crate::probe::client::{Prober, Standpoint};
 
 /// Name of the application's container inside the test network.
@@ -172,15 +172,34 @@ impl Bench<'_> {
             return Ok(());
         }
         for check in &tests.http {
-            http_check::run(prober, check, url, tests.verify_tls).await?;
+            let checked = http_check::run(prober, check, url, tests.verify_tls).await;
+            checked.map_err(|fault| self.advised(fault, place))?;
             cx.line(format!("{} {} {}", check.method, check.path, check.status));
         }
         if let (Some(_), Some(docker)) = (&tests.command, self.docker) {
-            self.run_command(cx, docker, place, standpoint, image, url).await?;
+            let tested = self.run_command(cx, docker, place, standpoint, image, url).await;
+            tested.map_err(|fault| self.advised(fault, place))?;
         }
         let checks = tests.http.len() + usize::from(tests.command.is_some());
         cx.fact(Fact::Accepted { url: url.to_owned(), checks });
         Ok(())
+    }
+
+    /// With what to do about tests that failed in this place.
+    fn advised(&self, fault: Fault, place: Place) -> Fault {
+        let keeps = self.plan.sites.iter().any(|SitePlan::Beanstalk(site)| site.keep_failed);
+        let fault = match place {
+            Place::Candidate if !keeps => {
+                fault.hint("to look at the candidate, set `keep_failed: true`: then it stays when its tests fail")
+            }
+            Place::Container | Place::Candidate | Place::Live => fault,
+        };
+        match place {
+            Place::Container => fault.hint("if they fail only now and then, run again: nothing was pushed"),
+            Place::Candidate | Place::Live => {
+                fault.hint("if they fail only now and then, run again; `run: deploy` takes the image that was pushed")
+            }
+        }
     }
 
     async fn run_command(
@@ -216,7 +235,7 @@ impl Bench<'_> {
         }
         let limit = ("acceptance_timeout", tests.timeout);
         run_tests_in(cx, docker, &name, command, limit, |fault| {
-            fault.cause(format!("asked: {url}")).cause(format!("BEANLINE_PLACE was {}", place.word()))
+            fault.cause(format!("they asked {url} (BEANLINE_PLACE={})", place.word()))
         })
         .await
     }

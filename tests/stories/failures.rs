@@ -62,7 +62,8 @@ fn before_the_push() {
 
     // The repository keeps the tag on the image that has it.
     world.keep_tags();
-    ship_bad(&world, &App::version("bad"), &[("tag", GOOD)]).expect(13).says("immutable");
+    let other = [("tag", GOOD), ("version_label", "other")];
+    ship_bad(&world, &App::version("bad"), &other).expect(13).says("immutable");
     assert_nothing_changed(&world, BAD, "push");
     world.end();
 }

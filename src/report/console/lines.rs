@@ -53,7 +53,7 @@ impl Lines {
             State::Skipped(why) => self.lines(at, "- ", &format!("{} skipped: {why}", stage.key), None),
             State::Failed(failure) => self.lines(at, "✗ ", &words::failed(stage, failure), Some(RED)),
             State::Waiting | State::Running | State::Cancelled => {
-                let why = story.cancelling.map_or("cancelled", words::cancelled);
+                let why = story.cancelling.map_or_else(|| "cancelled".to_owned(), |why| words::cancelled(story, why));
                 self.lines(at, "✗ ", &format!("{} stopped: {why}", stage.key), Some(YELLOW))
             }
         }

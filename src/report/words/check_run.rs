@@ -34,23 +34,28 @@ pub fn left_open(theirs: Option<&str>, ours: Option<&str>) -> String {
 pub fn title(stage: &StageStory, story: &Story) -> String {
     let title = match &stage.state {
         State::Waiting => waiting(story),
-        State::Running => story.cancelling.map_or("running", super::cancelled).to_owned(),
+        State::Running => cancelled(story).unwrap_or_else(|| "running".to_owned()),
         State::Passed => match stage.facts.iter().rev().find_map(headline) {
             Some(headline) => format!("{headline} ({})", in_words(stage.took)),
             None => format!("passed in {}", in_words(stage.took)),
         },
         State::Skipped(why) => format!("skipped: {why}"),
         State::Failed(failure) => failure.what.clone(),
-        State::Cancelled => story.cancelling.map_or("cancelled", super::cancelled).to_owned(),
+        State::Cancelled => cancelled(story).unwrap_or_else(|| "cancelled".to_owned()),
     };
     shortened(&title, LONGEST_TITLE)
+}
+
+/// Why the run is being stopped, if it is.
+fn cancelled(story: &Story) -> Option<String> {
+    story.cancelling.map(|reason| super::cancelled(story, reason))
 }
 
 /// Why a stage has not begun.
 fn waiting(story: &Story) -> String {
     let failed: Vec<String> = story.failures().map(|(stage, _)| stage.key.to_string()).collect();
-    match (story.cancelling, failed.is_empty()) {
-        (Some(reason), _) => format!("not reached: {}", super::cancelled(reason)),
+    match (cancelled(story), failed.is_empty()) {
+        (Some(reason), _) => format!("not reached: {reason}"),
         (None, false) => format!("not reached: {} failed", failed.join(" and ")),
         (None, true) if story.end.is_some() => "not reached".to_owned(),
         (None, true) => "waiting for the stages before it".to_owned(),

@@ -1,8 +1,8 @@
 //! What a run found out, gathered from its facts: the rows of the last table, and the outputs.
 
-use crate::engine::event::{End, Fact, Role};
+use crate::engine::event::{End, Fact, Role, Stage};
 use crate::engine::undo::Undo;
-use crate::report::story::Story;
+use crate::report::story::{State, Story};
 
 /// An environment that a run made or used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,13 +20,19 @@ pub struct Environment {
 pub struct Known {
     /// Image, tag and digest, once the registry has them.
     pub pushed: Option<(String, String, String)>,
+    /// Whether it was this run that pushed it, and not an earlier one.
+    pub is_pushed_here: bool,
     /// Id and size of the image that was built.
     pub built: Option<(String, u64)>,
     /// The application version's label, and whether it was there before.
     pub version: Option<(String, bool)>,
     /// Name and version of the environment that was live before.
     pub previous: Option<(String, String)>,
-    /// The environment that has the image, if it still stands.
+    /// Whether another environment is live in its place now.
+    pub is_replaced: bool,
+    /// Whether live ran this very version before the run.
+    pub is_as_before: bool,
+    /// The environment that has the image, if it still stands and is to stay.
     pub environment: Option<Environment>,
     /// What is still there, why, and how to remove it.
     pub kept: Vec<(String, String, Option<String>)>,
@@ -53,7 +59,16 @@ impl Known {
         }
         // After a roll-back the live address belongs to the previous environment again.
         let holds_live = !matches!(story.end, Some((End::RolledBack(_), _))) && !is_swapped_back(story);
-        let stands = |environment: &Environment| !is_ended(story, &environment.name);
+        known.is_replaced = holds_live && was_ours(story);
+        known.is_as_before = known.previous.is_some() && has_found_it_live(story);
+        let is_pushed = |fact: &Fact| matches!(fact, Fact::Pushed { .. });
+        let pushes = story.stages.iter().filter(|stage| stage.key.stage == Stage::Push);
+        known.is_pushed_here = pushes.flat_map(|stage| &stage.facts).any(is_pushed);
+        if is_undone(story, |undo| matches!(undo, Undo::RemoveApplication { .. })) {
+            // Its versions went with it.
+            known.version = None;
+        }
+        let stands = |environment: &Environment| !is_ending(story, |name| name == environment.name);
         known.environment = live.filter(|_| holds_live).filter(stands).or(candidate.filter(stands));
         known
     }
@@ -91,8 +106,9 @@ impl Known {
         if let Some(Environment { name, id, url }) = &self.environment {
             rows.extend([("environment", format!("{name} ({id})")), ("URL", url.clone())]);
         }
-        rows.extend(self.previous.iter().map(|(name, version)| {
-            ("previous", if version.is_empty() { name.clone() } else { format!("{name} with version {version}") })
+        let label = if self.is_replaced { "previous" } else { "live before" };
+        rows.extend(self.previous.iter().filter(|(name, _)| !name.is_empty()).map(|(name, version)| {
+            (label, if version.is_empty() { name.clone() } else { format!("{name} with version {version}") })
         }));
         rows.extend(self.kept.iter().map(|(what, why, command)| {
             let command = command.as_ref().map(|command| format!("; remove it with: {command}")).unwrap_or_default();
@@ -104,10 +120,38 @@ impl Known {
 
 /// Whether the swap was undone.
 pub fn is_swapped_back(story: &Story) -> bool {
-    story.undone.iter().any(|(undo, error)| matches!(undo, Undo::SwapBack { .. }) && error.is_none())
+    is_undone(story, |undo| matches!(undo, Undo::SwapBack { .. }))
 }
 
-fn is_ended(story: &Story, name: &str) -> bool {
-    let ends = |undo: &Undo| matches!(undo, Undo::EndEnvironment { environment, .. } if environment == name);
-    story.undone.iter().any(|(undo, error)| error.is_none() && ends(undo))
+/// Whether what this run deployed was live at some time, and may still be.
+pub fn was_ours(story: &Story) -> bool {
+    story.stages.iter().any(|stage| {
+        let has_live = stage.facts.iter().any(|fact| matches!(fact, Fact::Environment { role: Role::Live, .. }));
+        let promoted = stage.key.stage == Stage::Promote && stage.state == State::Passed;
+        promoted || (stage.key.stage >= Stage::Deploy && has_live)
+    })
+}
+
+/// Whether an environment's end was seen, or was asked for and goes on by itself.
+pub fn is_ending(story: &Story, is_meant: impl Fn(&str) -> bool) -> bool {
+    let ends = |undo: &Undo| matches!(undo, Undo::EndEnvironment { environment, .. } if is_meant(environment));
+    is_undone(story, ends) || story.under_way.iter().any(ends)
+}
+
+/// Whether the deployment found that there was nothing to do: then neither the tests of a candidate nor the promotion
+/// have anything to do either. In a first deployment they have not, but nothing was live before it.
+fn has_found_it_live(story: &Story) -> bool {
+    let is = |which, in_state: fn(&State) -> bool| {
+        story.stages.iter().any(|stage| stage.key.stage == which && in_state(&stage.state))
+    };
+    let skipped = |state: &State| matches!(state, State::Skipped(_));
+    let passed = |state: &State| *state == State::Passed;
+    was_ours(story)
+        && is(Stage::Deploy, passed)
+        && is(Stage::AcceptanceCandidate, skipped)
+        && is(Stage::Promote, skipped)
+}
+
+fn is_undone(story: &Story, is_meant: impl Fn(&Undo) -> bool) -> bool {
+    story.undone.iter().any(|(undo, error)| error.is_none() && is_meant(undo))
 }

@@ -31,9 +31,10 @@ pub fn message(story: &Story) -> Vec<String> {
     }
     for thing in left::left(story) {
         out.push(thing.sentence);
-        out.push(format!("help: {} {}", thing.help, thing.command));
+        out.extend(thing.help.map(|(help, command)| format!("help: {help} {command}")));
         out.extend(thing.caution.map(|caution| format!("help: {caution}")));
     }
+    out.extend(left::later(story).map(|later| format!("help: {later}")));
     out
 }
 
@@ -51,8 +52,9 @@ fn stopped(story: &Story) -> Option<String> {
         .filter(|stage| stage.state == State::Cancelled)
         .map(|stage| stage.key.to_string())
         .collect();
-    let when = if running.is_empty() { String::new() } else { format!(" during {}", running.join(" and ")) };
-    Some(format!("{}{when}, after {}", super::cancelled(*reason), in_words(story.elapsed)))
+    let during = if *reason == CancelReason::RunTimeout { "in" } else { "during" };
+    let when = if running.is_empty() { String::new() } else { format!(" {during} {}", running.join(" and ")) };
+    Some(format!("{}{when}, after {}", super::cancelled(story, *reason), in_words(story.elapsed)))
 }
 
 /// Whether the run's own time limit ended it.
@@ -82,7 +84,7 @@ pub fn stages(story: &Story) -> Vec<[String; 4]> {
             State::Skipped(why) => (why.clone(), false),
             State::Failed(failure) => (shortened(&failure.what, 100), false),
             State::Cancelled => (
-                story.cancelling.map(super::cancelled).unwrap_or_default().to_owned(),
+                story.cancelling.map(|reason| super::cancelled(story, reason)).unwrap_or_default(),
                 story.cancelling == Some(CancelReason::RunTimeout),
             ),
             _ => (String::new(), false),
@@ -97,7 +99,7 @@ pub fn stages(story: &Story) -> Vec<[String; 4]> {
 pub fn title(story: &Story) -> String {
     let title = match (&story.end, story.cancelling) {
         (Some(_), _) => world(story),
-        (None, Some(reason)) => format!("{}; what this run made is being removed", super::cancelled(reason)),
+        (None, Some(reason)) => format!("{}; what this run made is being removed", super::cancelled(story, reason)),
         (None, None) => "under way; every stage has a check run of its own".to_owned(),
     };
     shortened(&title, 200)

@@ -1,8 +1,10 @@
+use super::known::Known;
 use super::run::{message, summary};
 use super::world::world;
 use crate::engine::cancel::CancelReason;
-use crate::engine::event::{End, EventKind, Outcome, Stage};
+use crate::engine::event::{End, EventKind, Fact, Outcome, Role, Stage};
 use crate::engine::undo::Undo;
+use crate::fault::Fault;
 use crate::report::rehearsal::*;
 use crate::report::words::check_run;
 
@@ -152,14 +154,17 @@ fn stopped(reason: CancelReason, undoing: Vec<EventKind>, left: Vec<Undo>) -> Ve
 
 #[test]
 fn the_time_limit_of_the_run_is_named_with_what_to_do() {
-    let told = story(stopped(CancelReason::RunTimeout, undone(end_candidate(), None).into(), Vec::new()));
+    let mut told = story(stopped(CancelReason::RunTimeout, undone(end_candidate(), None).into(), Vec::new()));
+    told.limit = Some(std::time::Duration::from_secs(20));
     let said = message(&told);
-    assert!(said[1].starts_with("the input `timeout` ended the run during deploy, after "), "{}", said[1]);
+    assert!(said[1].starts_with("the run reached its limit of 20 s (`timeout`) in deploy, after "), "{}", said[1]);
     assert!(said[2].starts_with("help: raise the input `timeout` if"), "{}", said[2]);
     assert!(summary(&told, None).contains("**help:** raise the input `timeout` if"));
-    assert!(summary(&told, None).contains("| deploy | timed out | 3 s | the input `timeout` ended the run |"));
+    assert!(
+        summary(&told, None).contains("| deploy | timed out | 3 s | the run reached its limit of 20 s (`timeout`) |")
+    );
     let deploy = told.stages.iter().find(|stage| stage.key.stage == Stage::Deploy).unwrap();
-    assert_eq!(check_run::title(deploy, &told), "the input `timeout` ended the run");
+    assert_eq!(check_run::title(deploy, &told), "the run reached its limit of 20 s (`timeout`)");
 }
 
 #[test]
@@ -186,4 +191,104 @@ fn what_a_cancelled_run_leaves_is_listed_everywhere_with_its_command() {
     let undoing = vec![EventKind::UndoUnderWay { undo: end_candidate() }];
     let told = story(stopped(CancelReason::Interrupt, undoing, vec![end_candidate()]));
     assert_eq!(message(&told)[0], "live still serves version 41; what is still being removed is listed below");
+}
+
+/// What was found out of live in the check stage is not known in a first deployment.
+fn first_deployment(mut events: Vec<EventKind>) -> Vec<EventKind> {
+    events.retain(|event| !matches!(event, EventKind::StageFact { fact: Fact::Previous { .. }, .. }));
+    events
+}
+
+#[test]
+fn where_nothing_was_live_nothing_is_said_of_live() {
+    let remove = Undo::RemoveApplication { application: "shop".to_owned(), region: "local".to_owned() };
+    let stop = |undoing: Vec<EventKind>, left| story(first_deployment(stopped(CancelReason::Interrupt, undoing, left)));
+    assert_eq!(
+        world(&stop(Vec::new(), Vec::new())),
+        "nothing is live, as before; nothing of this run is left but the pushed image"
+    );
+    let told =
+        stop(undone(end_candidate(), None).into_iter().chain(undone(remove.clone(), None)).collect(), Vec::new());
+    assert_eq!(
+        world(&told),
+        "nothing is live, as before: the first environment is removed again; \
+         nothing of this run is left but the pushed image"
+    );
+    let told = stop(vec![EventKind::UndoUnderWay { undo: end_candidate() }], vec![end_candidate()]);
+    assert_eq!(world(&told), "nothing was live before this run; what is still being removed is listed below");
+    let mut events = first_deployment(failing(Stage::AcceptanceCandidate));
+    events.extend(undone(end_candidate(), None).into_iter().chain(undone(remove, None)));
+    let known = Known::of(&story(events));
+    assert_eq!((known.version, known.environment), (None, None), "they went with the application");
+}
+
+#[test]
+fn where_live_ran_this_version_already_nothing_is_called_new() {
+    let mut events = story_until(Stage::Deploy);
+    let version = Fact::Version { label: "42".to_owned(), reused: true };
+    events.extend(pass(Stage::Deploy, vec![version, environment(Role::Live)]));
+    let skipped = || Outcome::Skipped("there is no candidate".to_owned());
+    events.extend([end(Stage::AcceptanceCandidate, skipped()), end(Stage::Promote, skipped())]);
+    events.push(finish(End::Deployed, Vec::new()));
+    assert_eq!(
+        world(&story(events)),
+        "live serves version 42 at http://shop.local/, as before: nothing had to be deployed"
+    );
+}
+
+#[test]
+fn an_image_that_an_earlier_run_pushed_is_not_what_this_one_leaves() {
+    let mut events = story_until(Stage::Push);
+    let [image, tag, digest] = ["reg.example/shop", "42", DIGEST].map(str::to_owned);
+    events.extend(pass(Stage::Check, vec![Fact::Pushed { image, tag, digest }]));
+    let fault = Fault::new("the label is taken");
+    events.extend([begin(Stage::Deploy), end(Stage::Deploy, Outcome::Failed(fault))]);
+    events.push(finish(End::Failed(Stage::Deploy), Vec::new()));
+    assert_eq!(world(&story(events)), "live still serves version 41; nothing of this run is left");
+}
+
+#[test]
+fn an_environment_that_is_ending_is_no_output_and_what_still_is_live_is_not_called_previous() {
+    let mut events = failing(Stage::AcceptanceCandidate);
+    events.push(EventKind::UndoUnderWay { undo: end_candidate() });
+    let known = Known::of(&story(events));
+    assert_eq!(known.environment, None);
+    assert!(known.rows().contains(&("live before", "shop-a with version 41".to_owned())), "{:?}", known.rows());
+    assert!(known.outputs().contains(&("previous_environment", "shop-a")));
+    let known = Known::of(&story(deployed()));
+    assert!(known.rows().contains(&("previous", "shop-a with version 41".to_owned())), "{:?}", known.rows());
+}
+
+#[test]
+fn what_is_kept_for_a_look_is_named_and_listed_with_its_command() {
+    let mut events = failing(Stage::AcceptanceCandidate);
+    let fact = Fact::Kept {
+        what: "environment shop-b (e-2)".to_owned(),
+        why: "keep_failed is set".to_owned(),
+        command: Some("aws elasticbeanstalk terminate-environment --environment-name shop-b".to_owned()),
+    };
+    events.push(EventKind::StageFact { key: Stage::AcceptanceCandidate.into(), fact });
+    events.push(finish(End::Failed(Stage::AcceptanceCandidate), Vec::new()));
+    let said = message(&story(events));
+    assert_eq!(said[0], "live still serves version 41; environment shop-b (e-2) is kept for a look");
+    let [.., kept, help] = said.as_slice() else { panic!("{said:?}") };
+    assert_eq!(kept, "environment shop-b (e-2) is kept: keep_failed is set");
+    assert_eq!(help, "help: remove it with: aws elasticbeanstalk terminate-environment --environment-name shop-b");
+}
+
+#[test]
+fn what_the_engine_was_asked_for_is_not_called_impossible_and_our_own_image_is_no_loss() {
+    let container = Undo::RemoveContainer { name: "beanline-unit-1".to_owned() };
+    let own = Undo::RemoveImage { reference: "beanline-own:e4a5".to_owned() };
+    let cut_off = |undo: &Undo| EventKind::Undone {
+        undo: undo.clone(),
+        error: Some(Fault::timed_out("a second signal came before it was done")),
+    };
+    let left = vec![container.clone(), own.clone()];
+    let told = story(stopped(CancelReason::Interrupt, vec![cut_off(&container), cut_off(&own)], left));
+    let said = message(&told);
+    assert_eq!(said[2], "asked for, but its end was not seen: remove container beanline-unit-1");
+    assert_eq!(said[3], "help: do it with: docker rm --force --volumes beanline-unit-1");
+    assert!(said[4].starts_with("help: later runs remove what is left, too"), "{said:?}");
+    assert!(!said.join("\n").contains("beanline-own"), "{said:?}");
 }

@@ -1,9 +1,9 @@
 //! What state the world is in: the first sentence of every failure, made from what happened and not from hope.
 
-use super::known::{Known, is_swapped_back};
-use crate::engine::event::{End, Fact, Role, Stage};
+use super::known::{Known, is_ending, is_swapped_back, was_ours};
+use crate::engine::event::{End, Stage};
 use crate::engine::undo::Undo;
-use crate::report::story::{State, Story};
+use crate::report::story::Story;
 
 /// Who serves the live address.
 enum Live {
@@ -13,7 +13,9 @@ enum Live {
     Ours,
     /// The previous environment or version, after it was ours for a while.
     Restored,
-    /// The first environment was ended again, or never came up.
+    /// Nobody did before the run, and what it made is not seen to serve.
+    NotYet,
+    /// The first environment was ended again.
     Nobody,
     /// Giving it back failed.
     Unknown,
@@ -24,6 +26,7 @@ pub fn world(story: &Story) -> String {
     let known = Known::of(story);
     let Some((end, _)) = &story.end else { return so_far(story, &known) };
     match end {
+        End::Deployed if known.is_as_before => format!("{}: nothing had to be deployed", serves_ours(&known)),
         End::Deployed => serves_ours(&known),
         End::Tested => "the image passed its tests; nothing was pushed or deployed".to_owned(),
         End::Pushed => match &known.pushed {
@@ -32,7 +35,7 @@ pub fn world(story: &Story) -> String {
             }
             None => "the image is in the registry; nothing was deployed".to_owned(),
         },
-        End::Checked => "everything that was asked for is in place; nothing was changed".to_owned(),
+        End::Checked => "a deployment could begin; nothing was changed".to_owned(),
         End::NeedsHuman(_) => needs_human(story, &known),
         End::Failed(Stage::CleanUp) => {
             format!("{}; something that was to be removed is still there", serves_ours(&known))
@@ -45,10 +48,11 @@ pub fn world(story: &Story) -> String {
 fn so_far(story: &Story, known: &Known) -> String {
     let live_failed = story.failures().any(|(stage, _)| stage.key.stage == Stage::AcceptanceLive);
     match live(story, known) {
-        Live::Ours if live_failed => {
+        Live::Ours if live_failed && !known.is_as_before => {
             format!("{}, which failed its tests; the state before this run is being restored", serves_ours(known))
         }
         Live::Untouched if !has_left_this_machine(story) => nothing_changed(known),
+        Live::Ours if known.is_as_before => serves_ours(known),
         _ if story.has_begun(Stage::Deploy) => {
             format!("{}; what this run made is being removed", serving(story, known))
         }
@@ -93,10 +97,12 @@ fn needs_human(story: &Story, known: &Known) -> String {
 fn serving(story: &Story, known: &Known) -> String {
     let previous = known.previous.as_ref().map(|(name, version)| (name.as_str(), version.as_str()));
     match (live(story, known), previous) {
-        (Live::Untouched, None) if !story.has_begun(Stage::Deploy) => "nothing was deployed".to_owned(),
-        (Live::Untouched, None | Some((_, ""))) => "live was not touched".to_owned(),
+        (Live::Untouched, None) => "nothing was deployed".to_owned(),
+        (Live::Untouched, Some((_, ""))) => "live was not touched".to_owned(),
         (Live::Untouched, Some((_, version))) => format!("live still serves version {version}"),
         (Live::Ours, _) => serves_ours(known),
+        (Live::NotYet, _) if may_stand(story, known) => "nothing was live before this run".to_owned(),
+        (Live::NotYet, _) => "nothing is live, as before".to_owned(),
         (Live::Restored, None) => "what was live before this run is live again".to_owned(),
         (Live::Restored, Some((name, ""))) => format!("previous environment {name} is live again"),
         (Live::Restored, Some((name, version))) => {
@@ -115,42 +121,53 @@ fn serving(story: &Story, known: &Known) -> String {
 fn serves_ours(known: &Known) -> String {
     let version = match &known.version {
         Some((label, _)) => format!("version {label}"),
+        None if known.is_as_before => "this version".to_owned(),
         None => "the new version".to_owned(),
     };
-    match &known.environment {
-        Some(environment) => format!("live serves {version} at {}", environment.url),
-        None => format!("live serves {version}"),
-    }
+    let place = known.environment.as_ref().map(|environment| format!(" at {}", environment.url)).unwrap_or_default();
+    format!("live serves {version}{place}{}", if known.is_as_before { ", as before" } else { "" })
 }
 
 fn live(story: &Story, known: &Known) -> Live {
     let swap_back = story.undone.iter().rfind(|(undo, _)| matches!(undo, Undo::SwapBack { .. }));
     let rolled_back = matches!(story.end, Some((End::RolledBack(_), _)));
-    let ended = story.undone.iter().any(|(undo, e)| e.is_none() && matches!(undo, Undo::EndEnvironment { .. }));
-    let was_ours = story.stages.iter().any(|stage| {
-        let has_live = stage.facts.iter().any(|fact| matches!(fact, Fact::Environment { role: Role::Live, .. }));
-        let promoted = stage.key.stage == Stage::Promote && stage.state == State::Passed;
-        promoted || (stage.key.stage >= Stage::Deploy && has_live)
-    });
+    let (was_ours, is_first) = (was_ours(story), known.previous.is_none() && story.has_begun(Stage::Deploy));
+    let is_over = story.left.iter().chain(&story.under_way).all(|undo| !matches!(undo, Undo::EndEnvironment { .. }));
     match swap_back {
         Some((_, Some(_))) => Live::Unknown,
         _ if is_swapped_back(story) => Live::Restored,
-        _ if ended && known.previous.is_none() && (was_ours || rolled_back) => Live::Nobody,
+        _ if is_first && is_ending(story, |_| true) => {
+            if is_over {
+                Live::Nobody
+            } else {
+                Live::NotYet
+            }
+        }
+        _ if is_first && !was_ours && !rolled_back => Live::NotYet,
         _ if rolled_back => Live::Restored,
         _ if was_ours => Live::Ours,
         _ => Live::Untouched,
     }
 }
 
+/// Whether an environment that the run made may still be there.
+fn may_stand(story: &Story, known: &Known) -> bool {
+    let ends = |undo: &Undo| matches!(undo, Undo::EndEnvironment { .. });
+    story.end.is_none() || !known.kept.is_empty() || story.left.iter().any(ends)
+}
+
 /// What a run that stopped leaves behind.
 fn remains(story: &Story, known: &Known) -> String {
     if !story.left.is_empty() || !known.kept.is_empty() {
         let is_going = known.kept.is_empty() && story.left.iter().all(|undo| story.under_way.contains(undo));
+        if let ([], [(what, ..)]) = (story.left.as_slice(), known.kept.as_slice()) {
+            return format!("{what} is kept for a look");
+        }
         let what = if is_going { "still being removed" } else { "left of this run" };
         return format!("what is {what} is listed below");
     }
     let mut handed_over = Vec::new();
-    if known.pushed.is_some() {
+    if known.is_pushed_here {
         handed_over.push("the pushed image".to_owned());
     }
     if let Some((label, false)) = &known.version {
