@@ -24,7 +24,7 @@ pub async fn broken(cloud: &Cloud, runs: &[(Script, Told)]) -> Vec<String> {
             false => broken.extend(after_the_last(state, cloud.schedule.is_first, runs)),
         }
         broken.extend(left_over(state, cloud.schedule.is_first, runs, &mentioned));
-        broken.extend(after_a_kill(state, &cloud.schedule, runs));
+        broken.extend(after_a_kill(state, &cloud.schedule, runs, &cloud.ledger.facts().changes));
     });
     broken.extend(out_of_turn(&cloud.ledger.facts().changes));
     broken
@@ -41,9 +41,13 @@ fn out_of_turn(changes: &[(usize, String)]) -> Vec<String> {
     again.map(|(_, run)| format!("lock: run {run} changes something after another run did")).into_iter().collect()
 }
 
-/// Promise 10 when two ran at once: if any deployed, one of those is live.
+/// Promise 10 when two ran at once: if any deployed, one of those is live. Where a swap could not be taken back, a person
+/// was told so.
 fn after_both(state: &State, runs: &[(Script, Told)]) -> Vec<String> {
-    let deployed = runs.iter().filter(|(_, told)| matches!(told.end, Some(End::Deployed)));
+    if runs.iter().any(|(_, told)| matches!(told.end, Some(End::NeedsHuman(_)))) {
+        return Vec::new();
+    }
+    let deployed = runs.iter().filter(|(_, told)| told.handed_over);
     let labels: Vec<String> = deployed.map(|(script, _)| label(script)).collect();
     let live = standing(state).find(|environment| environment.cname == LIVE_CNAME);
     let is_one = live.and_then(|live| live.version_label.as_ref()).is_some_and(|live| labels.contains(live));
@@ -54,10 +58,17 @@ fn after_both(state: &State, runs: &[(Script, Told)]) -> Vec<String> {
 }
 
 /// After a kill the same run once more deploys, with the candidate that is there, if nothing else was in its way.
-fn after_a_kill(state: &State, schedule: &Schedule, runs: &[(Script, Told)]) -> Vec<String> {
+fn after_a_kill(
+    state: &State,
+    schedule: &Schedule,
+    runs: &[(Script, Told)],
+    changes: &[(usize, String)],
+) -> Vec<String> {
     let is_well = schedule.always.is_none() && schedule.launches.iter().all(|launch| *launch == Launch::Well);
-    let [(killed, Told { end: None, .. }), (_, again)] = runs else { return Vec::new() };
-    if !is_well || !killed.candidate_passes || !killed.live_passes {
+    let [(killed, Told { end: None, number, .. }), (_, again)] = runs else { return Vec::new() };
+    // One that was killed while it undid what it had made has left nothing to go on with.
+    let was_undoing = changes.iter().any(|(run, call)| run == number && call.starts_with("TerminateEnvironment"));
+    if was_undoing || !is_well || !killed.candidate_passes || !killed.live_passes {
         return Vec::new();
     }
     let mut broken = Vec::new();
@@ -130,7 +141,7 @@ fn after_the_last(state: &State, is_first: bool, runs: &[(Script, Told)]) -> Vec
 /// Promise 5: nothing is left but what is handed over and what the user was told of.
 fn left_over(state: &State, is_first: bool, runs: &[(Script, Told)], mentioned: &[String]) -> Vec<String> {
     let is_mentioned = |name: &str| mentioned.iter().any(|text| text.contains(name));
-    let deployed = |told: &Told| matches!(told.end, Some(End::Deployed | End::Failed(Stage::CleanUp)));
+    let deployed = |told: &Told| told.handed_over;
     let mut kept: BTreeSet<&str> = BTreeSet::from([BLUE]);
     // Only the environment that the last deployment replaced is kept; a failed clean up says what it could not end.
     if let Some((script, told)) = runs.iter().rev().find(|(_, told)| deployed(told))
@@ -139,7 +150,8 @@ fn left_over(state: &State, is_first: bool, runs: &[(Script, Told)], mentioned: 
         kept.extend(told.previous.as_deref());
     }
     let is_kept = |environment: &&Environment| {
-        environment.cname == LIVE_CNAME || kept.contains(&*environment.name) || is_mentioned(&environment.name)
+        let is_told = is_mentioned(&environment.name) || is_mentioned(&environment.id);
+        environment.cname == LIVE_CNAME || kept.contains(&*environment.name) || is_told
     };
     let mut broken: Vec<String> = standing(state)
         .filter(|environment| !is_kept(environment))

@@ -89,10 +89,10 @@ async fn one(number: usize, cloud: &Arc<Cloud>, script: &Script) -> Told {
     let told = tokio::select! {
         biased;
         told = run.tell(stopped) => told,
-        () = killed => Told { number, end: None, left: Vec::new(), previous: None },
+        () = killed => Told { number, end: None, left: Vec::new(), previous: None, handed_over: false },
         () = pause(LONGEST) => {
             cloud.ledger.add([format!("9: run {number} has not ended")]);
-            Told { number, end: None, left: Vec::new(), previous: None }
+            Told { number, end: None, left: Vec::new(), previous: None, handed_over: false }
         }
     };
     cloud.trace.line(format!("run {number} ends: {:?}, left: {:?}", told.end, told.left));

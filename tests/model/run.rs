@@ -35,6 +35,7 @@ pub struct Run {
     digest: Digest,
     site: Rc<Beanstalk>,
     dice: Dice,
+    handed_over: bool,
 }
 
 /// How a run ended.
@@ -48,6 +49,8 @@ pub struct Told {
     pub left: Vec<Undo>,
     /// The environment that was live before it, by name.
     pub previous: Option<String>,
+    /// Whether it handed its deployment over, whatever came after that.
+    pub handed_over: bool,
 }
 
 impl Run {
@@ -79,7 +82,7 @@ impl Run {
         };
         let site = Rc::new(Beanstalk::new(&sdk, true, plan(script), context));
         let digest = Digest::of(format!("{} {}", script.revision, script.build).as_bytes());
-        (Self { number, cloud: cloud.clone(), script: script.clone(), digest, site, dice }, stopped)
+        (Self { number, cloud: cloud.clone(), script: script.clone(), digest, site, dice, handed_over: false }, stopped)
     }
 
     /// Tells the story to its end, as `run::run` and `pipeline::tell` do.
@@ -120,7 +123,7 @@ impl Run {
             Err(Stopped { key, .. }) if touched && key.stage == Stage::AcceptanceLive => End::RolledBack(key.stage),
             Err(Stopped { key, .. }) => End::Failed(key.stage),
         };
-        Told { number: self.number, end: Some(end), left, previous }
+        Told { number: self.number, end: Some(end), left, previous, handed_over: self.handed_over }
     }
 
     async fn pipeline(&mut self, engine: &Engine, previous: &mut Option<String>) -> Result<(), Stopped> {
@@ -155,6 +158,7 @@ impl Run {
         self.accept(engine, Stage::AcceptanceLive, self.script.live_passes).await?;
         let handed = site.hand_over(&survey, &candidate, &self.image()).await;
         engine.hand_over();
+        self.handed_over = true;
         let clean_up = async |cx: &_| stages::clean_up::clean_up(cx, &site, &survey, &candidate, handed).await;
         engine.stage(Stage::CleanUp, limit, clean_up).await?;
         self.cloud.deployed(self.number, &label(&self.script), &self.digest);
