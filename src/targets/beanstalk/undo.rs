@@ -19,6 +19,9 @@ use crate::fault::Fault;
 /// How long an environment that cannot be terminated yet is waited for: a first launch ends or fails within this.
 const BUSY_LIMIT: Duration = Duration::from_secs(30 * 60);
 
+/// How long a swap back that is refused is tried again.
+const REFUSED_LIMIT: Duration = Duration::from_secs(60);
+
 /// How long a termination may take; published logs show two and a half to ten minutes.
 const END_LIMIT: Duration = Duration::from_secs(30 * 60);
 
@@ -103,7 +106,14 @@ async fn swap_back(site: &Beanstalk, cname: &str, from: &str, back: &str) -> Res
         return match there {
             _ if here.cname == cname => Ok(()),
             Some(there) if there.cname == cname => {
-                site.swap(None, (&here.id, &here.name), &there.id, cname).await?;
+                match site.swap(None, (&here.id, &here.name), &there.id, cname).await {
+                    // One of them may have become busy since it was looked at: who is live is worth another look.
+                    Err(_) if began.elapsed() < REFUSED_LIMIT => {
+                        pause(site.pace.interval(began.elapsed())).await;
+                        continue;
+                    }
+                    swapped => swapped?,
+                }
                 site.swapped.set(Some(Instant::now()));
                 Ok(())
             }
