@@ -52,6 +52,7 @@ impl Beanstalk {
             let request = self.api.beanstalk.create_configuration_template().application_name(&self.plan.application);
             let request = request.template_name(&name).environment_id(&live.environment_id);
             self.hold().await?;
+            self.asked_template.replace(Some(name.clone()));
             match request.send().await.map_err(|e| refused("CreateConfigurationTemplate", e)) {
                 // The name is this run's own: it is ours, and its answer was lost.
                 Err(error) if attempt > 1 && error.says("already exists") => Ok(()),
@@ -59,6 +60,7 @@ impl Beanstalk {
             }
         });
         made.await.map_err(|fault| while_doing(format!("could not copy the settings of {}", live.name), fault))?;
+        self.asked_template.replace(None);
         Ok(name)
     }
 

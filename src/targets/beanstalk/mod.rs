@@ -65,6 +65,8 @@ pub struct Beanstalk {
     sent_swap: RefCell<Option<Operation>>,
     /// The name of an environment that was asked for: it may show although nobody waits for it any more.
     asked_for: RefCell<Option<String>>,
+    /// The name of a template that was asked for and not answered: it may appear although nobody waits for it any more.
+    asked_template: RefCell<Option<String>>,
     /// The run's hold on the site, once it has it.
     book: OnceCell<Book<Progress>>,
     /// Whether it may not use the journal.
@@ -214,6 +216,7 @@ impl Beanstalk {
             swapped: Cell::default(),
             sent_swap: RefCell::default(),
             asked_for: RefCell::default(),
+            asked_template: RefCell::default(),
             book: OnceCell::new(),
             journal_is_denied: Cell::default(),
             handed: RefCell::default(),

@@ -34,7 +34,14 @@ pub async fn perform(site: &Beanstalk, undo: &Undo, receipt: &Receipt) -> Result
         },
         Undo::SwapBack { cname, from, back, .. } => swap_back(site, cname, from, back).await,
         Undo::RemoveTemplate { template, .. } => {
-            again(None, "DeleteConfigurationTemplate", async || site.delete_template(template).await).await
+            let delete = async || site.delete_template(template).await;
+            again(None, "DeleteConfigurationTemplate", delete).await?;
+            if site.asked_template.borrow().as_deref() == Some(template) {
+                // It may be made after it was deleted.
+                pause(site.pace.late_events).await;
+                again(None, "DeleteConfigurationTemplate", delete).await?;
+            }
+            Ok(())
         }
         Undo::RemoveApplication { application, .. } => remove_application(site, application).await,
         other => Err(Fault::new(format!("could not {other}")).cause("it is none of Elastic Beanstalk's things")),
