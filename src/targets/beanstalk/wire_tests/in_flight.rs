@@ -1,5 +1,7 @@
 //! Requests that were sent and whose answers nobody waited for, and environments that are none of this site's business.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use tokio::sync::Notify;
 
 use super::*;
@@ -106,6 +108,67 @@ async fn an_environment_that_shows_after_its_stage_was_given_up_is_ended() {
     assert!(staged(given_up).await.0.is_ok());
     assert_eq!(site.perform(&end(&name), &Receipt::default()).await.map_err(|fault| fault.to_string()), Ok(()));
     assert_eq!(count(&world, "TerminateEnvironment"), 1);
+}
+
+#[tokio::test]
+async fn a_template_that_is_made_after_it_was_deleted_is_deleted_again() {
+    let sent = Arc::new(Notify::new());
+    let there = Arc::new(AtomicBool::new(false));
+    let (tell, made, mut deletions) = (sent.clone(), there.clone(), 0);
+    let (sdk, _) = world(move |fields| match fields["Action"].as_str() {
+        "CreateConfigurationTemplate" => {
+            tell.notify_one();
+            (NEVER, String::new())
+        }
+        "DeleteConfigurationTemplate" => {
+            deletions += 1;
+            // The request that nobody waits for takes effect after the first deletion.
+            made.store(deletions == 1, Ordering::Relaxed);
+            ok("DeleteConfigurationTemplate", "")
+        }
+        action => ok(action, ""),
+    })
+    .await;
+    let site = site(&sdk);
+    let live = Live { environment_id: "e-1".into(), name: "e-1".into(), version_label: "1".into(), cname: LIVE.into() };
+    let given_up = async |cx: &StageCx| {
+        tokio::select! {
+            _ = site.make_template(cx, &live) => panic!("there was no answer"),
+            () = sent.notified() => Ok(()),
+        }
+    };
+    assert!(staged(given_up).await.0.is_ok());
+    let template = "beanline-run-1".to_owned();
+    let undo = Undo::RemoveTemplate { application: "shop".into(), template, region: "local".into() };
+    assert_eq!(site.perform(&undo, &Receipt::default()).await.map_err(|fault| fault.to_string()), Ok(()));
+    assert!(!there.load(Ordering::Relaxed), "it is left");
+}
+
+#[tokio::test]
+async fn a_swap_back_that_is_refused_is_tried_again_after_another_look() {
+    let mut swaps = 0;
+    let (sdk, world) = world(move |fields| match fields["Action"].as_str() {
+        "SwapEnvironmentCNAMEs" => {
+            swaps += 1;
+            match swaps {
+                1 => error("InvalidParameterValue", "Environment e-green is in an invalid state. Must be Ready."),
+                _ => ok("SwapEnvironmentCNAMEs", ""),
+            }
+        }
+        "DescribeEnvironments" => {
+            let (green, blue) = if swaps < 2 { ("shop", "shop-x") } else { ("shop-x", "shop") };
+            environments(&[environment("e-green", green, ""), environment("e-blue", blue, "")])
+        }
+        action => ok(action, "<Events/>"),
+    })
+    .await;
+    let site = site(&sdk);
+    let back =
+        Undo::SwapBack { cname: LIVE.into(), from: "e-green".into(), back: "e-blue".into(), region: "local".into() };
+    assert_eq!(site.perform(&back, &Receipt::default()).await.map_err(|fault| fault.to_string()), Ok(()));
+    assert_eq!(count(&world, "SwapEnvironmentCNAMEs"), 2);
+    assert_eq!(site.perform(&back, &Receipt::default()).await.map_err(|fault| fault.to_string()), Ok(()));
+    assert_eq!(count(&world, "SwapEnvironmentCNAMEs"), 2, "a second time changes nothing");
 }
 
 #[tokio::test]
