@@ -9,14 +9,14 @@ use beanline::local::control::beanstalk::bundle;
 use beanline::local::control::beanstalk::model::Environment;
 use beanline::local::control::state::State;
 
-use crate::cloud::{BLUE, Cloud, LIVE_CNAME};
+use crate::cloud::{BLUE, Cloud, LIVE_CNAME, at_once};
 use crate::promises::standing;
 use crate::run::{Told, label};
 use crate::schedule::{Launch, Schedule, Script};
 
 /// Sentences about what is not as it was promised.
 pub async fn broken(cloud: &Cloud, runs: &[(Script, Told)]) -> Vec<String> {
-    let mut broken = bundles_name_images(cloud).await;
+    let mut broken = bundles_name_images(cloud);
     let mentioned = mentioned(cloud, runs);
     cloud.store.read(|state| {
         match cloud.schedule.at_once {
@@ -98,11 +98,11 @@ fn mentioned(cloud: &Cloud, runs: &[(Script, Told)]) -> Vec<String> {
 }
 
 /// Promise 4: no bundle has anything in it that a node would build.
-async fn bundles_name_images(cloud: &Cloud) -> Vec<String> {
+fn bundles_name_images(cloud: &Cloud) -> Vec<String> {
     let versions = cloud.store.read(|state| state.versions.clone());
     let mut broken = Vec::new();
     for version in versions {
-        let bytes = cloud.control.beanstalk().objects().get(&version.bucket, &version.key).await;
+        let bytes = at_once(cloud.control.beanstalk().objects().get(&version.bucket, &version.key));
         let named = bytes.ok().and_then(|bytes| {
             let run = bundle::read(&bytes).ok()?;
             run.image_and_port().ok().map(|(image, _)| image.reference())

@@ -10,7 +10,7 @@ use beanline::local::control::beanstalk::model::{Container, Reading};
 use beanline::local::control::beanstalk::work::{Cause, DeployWork, Outcome, Placed, Work};
 use tokio::time::Instant;
 
-use crate::cloud::{BLUE, Cloud, Running};
+use crate::cloud::{BLUE, Cloud, Running, at_once};
 use crate::dice::Dice;
 use crate::schedule::Launch;
 
@@ -82,7 +82,7 @@ impl Cloud {
         match work {
             Work::Deploy(work) => {
                 pause(dice.time(300, 3_000)).await;
-                Outcome::Placed(self.deploy(&work).await)
+                Outcome::Placed(self.deploy(&work))
             }
             Work::Remove(_) => {
                 pause(dice.time(100, 1_500)).await;
@@ -96,9 +96,9 @@ impl Cloud {
     }
 
     /// Reads the bundle, pulls what its name means at this moment, and starts it on each instance.
-    async fn deploy(&self, work: &DeployWork) -> Vec<Placed> {
+    fn deploy(&self, work: &DeployWork) -> Vec<Placed> {
         let launch = self.launch_of(&work.environment);
-        let bytes = self.control.beanstalk().objects().get(&work.bucket, &work.key).await;
+        let bytes = at_once(self.control.beanstalk().objects().get(&work.bucket, &work.key));
         let image = bytes.map_err(|_| Cause::BadBundle).and_then(|bytes| {
             let run = bundle::read(&bytes)?;
             run.image_and_port().map(|(image, _)| image.reference())

@@ -122,7 +122,7 @@ impl Wire {
             let response = match fate {
                 Fate::Reset => None,
                 Fate::Refused(status) => Some(refusal(status, name.starts_with("s3:"))),
-                _ => Some(cloud.answer(run, &name, changes, http::Request::from_parts(head, body)).await),
+                _ => Some(cloud.answer(run, &name, changes, http::Request::from_parts(head, body))),
             };
             // Nobody may be waiting any more.
             drop(answered.send(response));
