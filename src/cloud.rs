@@ -2,6 +2,7 @@
 
 pub mod code;
 mod listening;
+mod role;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_smithy_http_client::tls;
 
 use crate::clock::Clock;
+use crate::fault::Fault;
 use crate::inputs::AwsPlan;
 use crate::local::LocalCloud;
 use crate::local::container::CNAME_SUFFIX;
@@ -34,7 +36,10 @@ impl Cloud {
 
     /// Amazon's APIs, with the ambient credentials; the SDK reads its own variables and files. `own_endpoint` says that
     /// another endpoint was configured, which cannot be expected to have a host name for every bucket.
-    pub async fn aws(plan: &AwsPlan, own_endpoint: bool) -> Self {
+    ///
+    /// # Errors
+    /// A role was asked for and is not given.
+    pub async fn aws(plan: &AwsPlan, own_endpoint: bool) -> Result<Self, Fault> {
         // What fetches credentials is given the plain client: some of it asks this machine, whose time is no news.
         let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http_client());
         if let Some(region) = &plan.region {
@@ -42,7 +47,11 @@ impl Cloud {
         }
         let clock = Clock::new();
         let sdk = keeping_time(loader.load().await, &clock);
-        Self { sdk: Some(sdk), path_style: own_endpoint, local: None, clock }
+        let sdk = match &plan.role {
+            Some(role) => role::assume(sdk, role).await?,
+            None => sdk,
+        };
+        Ok(Self { sdk: Some(sdk), path_style: own_endpoint, local: None, clock })
     }
 
     /// The embedded cloud.

@@ -61,7 +61,7 @@ async fn open(
             variable(environment, "AWS_ENDPOINT_URL").or_else(|| variable(environment, "AWS_ENDPOINT_URL_S3"));
         let cloud = match plan.sites.is_empty() && plan.run == RunKind::Test {
             true => Cloud::none(),
-            false => Cloud::aws(&plan.aws, endpoint.is_some()).await,
+            false => Cloud::aws(&plan.aws, endpoint.is_some()).await?,
         };
         return Ok((plan, cloud, None));
     }

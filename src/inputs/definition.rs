@@ -262,7 +262,7 @@ inputs! {
     }
     Aws {
         built aws_region = Taken("AWS_REGION, AWS_DEFAULT_REGION, a profile"), "AWS region";
-        later role_to_assume = Nothing, "ARN of a role, assumed by GitHub OIDC or the ambient credentials";
+        built role_to_assume = Nothing, "ARN of a role, assumed by GitHub OIDC or the ambient credentials";
     }
     Github {
         built github_token = Nothing, "token with checks: write; in action.yml the job's own";

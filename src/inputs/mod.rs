@@ -323,6 +323,28 @@ pub struct BeanstalkPlan {
 pub struct AwsPlan {
     /// Region; from the ambient configuration, if absent.
     pub region: Option<String>,
+    /// The role that the run takes on, if it is not to act as who it is.
+    pub role: Option<RolePlan>,
+}
+
+/// A role that the run takes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RolePlan {
+    /// Its ARN.
+    pub arn: String,
+    /// The name of its sessions, which AWS's own log of calls shows.
+    pub session: String,
+    /// Where the CI gives tokens that stand for the job; without it, the ambient credentials assume the role.
+    pub token: Option<TokenSource>,
+}
+
+/// Where GitHub gives a job tokens for others (`ACTIONS_ID_TOKEN_REQUEST_URL` and `…_TOKEN`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenSource {
+    /// The address.
+    pub url: String,
+    /// What is shown there.
+    pub bearer: Secret,
 }
 
 /// What kind of report GitHub gets.

@@ -72,6 +72,8 @@ pub fn resolve(raw: &RawInputs, around: &Surroundings<'_>) -> Result<Plan, Vec<P
     let tag = image.as_ref().map(|image| image.tag.as_str());
     let beanstalk = beanstalk::resolve(&mut reading, &needs, tag, &app);
     let region = run::region(&mut reading, cloud, &needs, around);
+    let run_id: String = uuid::Uuid::new_v4().simple().to_string().chars().take(8).collect();
+    let role = run::role(&mut reading, &run_id);
     let report = report::resolve(&mut reading, &commit.ci, around);
 
     let problems = reading.into_problems();
@@ -79,7 +81,7 @@ pub fn resolve(raw: &RawInputs, around: &Surroundings<'_>) -> Result<Plan, Vec<P
     let revision = commit.revision.unwrap_or_else(|| UNKNOWN_REVISION.to_owned());
     let sites: Vec<SitePlan> = beanstalk.into_iter().map(SitePlan::Beanstalk).collect();
     Ok(Plan {
-        run_id: uuid::Uuid::new_v4().simple().to_string().chars().take(8).collect(),
+        run_id,
         run_key: run_key(&sites, &revision, &image),
         run,
         cloud,
@@ -94,7 +96,7 @@ pub fn resolve(raw: &RawInputs, around: &Surroundings<'_>) -> Result<Plan, Vec<P
         app,
         registry,
         sites,
-        aws: AwsPlan { region },
+        aws: AwsPlan { region, role },
         report,
         notes: note.into_iter().collect(),
     })

@@ -7,7 +7,7 @@ use super::reading::{Reading, Words, field, word};
 use super::{Needs, Surroundings};
 use crate::image::Repository;
 use crate::inputs::problem::{Wrong, shown};
-use crate::inputs::{CiFacts, CloudKind, RawInputs, RunKind, values};
+use crate::inputs::{CiFacts, CloudKind, RawInputs, RolePlan, RunKind, Secret, TokenSource, values};
 
 const KINDS: Words<'_, RunKind> = &[
     ("pipeline", Some(RunKind::Pipeline)),
@@ -109,6 +109,34 @@ pub(super) fn region(
             reading.problem_with(name, wrong);
             None
         }
+    }
+}
+
+/// The role that the run takes on. On GitHub the job's own token stands for it, where the job may have one.
+pub(super) fn role(reading: &mut Reading<'_>, run_id: &str) -> Option<RolePlan> {
+    let raw = reading.raw;
+    let arn = reading.value(field!(raw, role_to_assume), is_role)?;
+    let token = set(raw, "ACTIONS_ID_TOKEN_REQUEST_URL").zip(set(raw, "ACTIONS_ID_TOKEN_REQUEST_TOKEN"));
+    let token = token.map(|((_, url), (_, bearer))| TokenSource { url: url.to_owned(), bearer: Secret::new(bearer) });
+    Some(RolePlan { arn, session: format!("beanline-{run_id}"), token })
+}
+
+/// An ARN as `arn:aws:iam::123456789012:role/path/name`, in any partition.
+fn is_role(text: &str) -> Result<String, Wrong> {
+    let parts: Vec<&str> = text.splitn(6, ':').collect();
+    let legal = match parts.as_slice() {
+        ["arn", partition, "iam", "", account, role] => {
+            partition.starts_with("aws")
+                && account.len() == 12
+                && account.bytes().all(|b| b.is_ascii_digit())
+                && role.strip_prefix("role/").is_some_and(|name| !name.is_empty())
+                && text.bytes().all(|b| b.is_ascii_graphic())
+        }
+        _ => false,
+    };
+    match legal {
+        true => Ok(text.to_owned()),
+        false => Err(Wrong::new(format!("is {}", shown(text)), "write an ARN: arn:aws:iam::123456789012:role/deploy")),
     }
 }
 

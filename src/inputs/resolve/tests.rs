@@ -58,6 +58,21 @@ fn five_inputs_are_a_pipeline_with_the_defaults_of_the_table() {
 }
 
 #[test]
+fn a_role_is_stood_for_by_the_jobs_token_where_it_may_have_one() {
+    let role = ("BEANLINE_ROLE_TO_ASSUME", "arn:aws:iam::123456789012:role/ci/deploy");
+    let ambient = plan(&[role]).aws.role.unwrap();
+    assert!(ambient.token.is_none() && ambient.session.starts_with("beanline-"));
+    let url = ("ACTIONS_ID_TOKEN_REQUEST_URL", "https://token.example/x?y=1");
+    let bearer = ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "obvious-fake");
+    let token = plan(&[role, url, bearer]).aws.role.unwrap().token.unwrap();
+    assert_eq!((token.url.as_str(), token.bearer.reveal()), (url.1, bearer.1));
+    for bad in ["deploy", "arn:aws:iam::12:role/x", "arn:aws:iam::123456789012:user/x"] {
+        let problem = only_problem(&[("BEANLINE_ROLE_TO_ASSUME", bad)]);
+        assert!(problem.contains("write an ARN"), "{problem}");
+    }
+}
+
+#[test]
 fn a_test_run_needs_nothing_but_a_context() {
     let plan = plan_of(&[("BEANLINE_RUN", "test"), ("BEANLINE_CONTEXT", "/nowhere/My App")], &CiFacts::default());
     let plan = plan.unwrap_or_else(|problems| panic!("{problems:?}"));
