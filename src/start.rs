@@ -15,7 +15,7 @@ use crate::fault::Fault;
 use crate::inputs::resolve::{self, Surroundings};
 use crate::inputs::{CiFacts, CloudKind, Plan, RawInputs, ReportPlan, RunKind, files, problem};
 use crate::local::LocalCloud;
-use crate::report::{ConsoleStyle, Report};
+use crate::report::{ConsoleStyle, Dialect, Report};
 use crate::run::{self, Hands, Run};
 use crate::stages;
 
@@ -29,7 +29,11 @@ const AT_ONCE: Duration = Duration::from_secs(60);
 pub async fn run(environment: Environment) -> Exit {
     let raw = RawInputs::read(environment.iter().cloned());
     let ci = CiFacts::detect(raw.variables(), &files::read_text);
-    let style = ConsoleStyle { colour: std::io::stdout().is_terminal(), github_actions: ci.is_github_actions };
+    let style = ConsoleStyle {
+        colour: std::io::stdout().is_terminal(),
+        dialect: Dialect::of(ci.vendor),
+        json: resolve::log_is_json(&raw),
+    };
     // Once without any cloud: bad input must not even start one.
     let around = Surroundings { ci: &ci, local_registry: NO_REGISTRY_YET, read_file: &files::read_text };
     let told = |ending| tell(resolve::report_alone(&raw, &around), &ci, style, ending);

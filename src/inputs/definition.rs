@@ -165,7 +165,7 @@ inputs! {
         built name = Taken("the application"), "name of the run, and prefix of its check runs";
         built timeout = Is("60m"), "time limit of the whole run";
         later dry_run = Is("false"), "print every change in order instead of making it";
-        built log_format = Is("text"), "form of the log: text (not built yet: json)";
+        built log_format = Is("text"), "form of the log: text, or json for one event a line";
         built mask = Nothing, "further texts that must never be shown, one a line";
         later report_dir = Nothing, "directory that gets the report as files";
     }

@@ -37,6 +37,11 @@ pub fn cloud(raw: &RawInputs) -> CloudKind {
     run::cloud(&mut Reading::new(raw, false))
 }
 
+/// The form of the log, which is needed even to tell what is wrong with the inputs.
+pub fn log_is_json(raw: &RawInputs) -> bool {
+    run::log_is_json(&mut Reading::new(raw, false))
+}
+
 /// Where a run whose inputs are wrong may be reported.
 pub fn report_alone(raw: &RawInputs, around: &Surroundings<'_>) -> ReportPlan {
     let mut reading = Reading::new(raw, around.ci.is_github_actions);
@@ -55,7 +60,7 @@ pub fn resolve(raw: &RawInputs, around: &Surroundings<'_>) -> Result<Plan, Vec<P
     let commit = commit::resolve(&mut reading, around);
     let (run, note) = run::kind(&mut reading, &commit.ci);
     let timeout = run::timeout(&mut reading);
-    run::log_format(&mut reading);
+    run::log_is_json(&mut reading);
     let name = run::name(&mut reading, &commit.directory);
     let needs = Needs::of(run);
 

@@ -20,9 +20,12 @@ pub fn lines(text: &str) -> Vec<String> {
     if cleaned.iter().all(String::is_empty) { Vec::new() } else { cleaned }
 }
 
-/// Breaks the old form of a workflow command, which the Actions runner finds anywhere in a line.
+/// Breaks what is found anywhere in a line: the old form of a workflow command, which the Actions runner and Azure's
+/// agent know, Azure's own form, and TeamCity's.
 pub fn without_commands(text: &str) -> String {
-    text.replace("##[", "# #[")
+    ["##[", "##vso[", "##teamcity["]
+        .iter()
+        .fold(text.to_owned(), |text, begin| text.replace(begin, &begin.replacen("##", "# #", 1)))
 }
 
 /// Cuts a line that is too long for a log, and says how much is missing.

@@ -1,5 +1,6 @@
-//! The log: one line for each thing that happens, groups and annotations on GitHub Actions, a table at the end.
+//! The log: one line for each thing that happens, folds and marks where the CI's log has them, a table at the end.
 
+mod dialect;
 mod lines;
 #[cfg(test)]
 mod tests;
@@ -10,15 +11,15 @@ use std::time::Duration;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
 
-use super::clean::without_commands;
 use super::feed::{Feeding, Told};
 use super::story::{State, Story};
-use super::words;
+use super::{json, words};
 use crate::engine::event::{Event, EventKind, Outcome, StageKey};
 use crate::engine::retry::pause;
 use crate::fault::Fault;
 use crate::inputs::Secret;
-use lines::{Lines, command};
+pub use dialect::Dialect;
+use lines::Lines;
 
 /// A stage that says nothing for this long is said to be still running.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -28,35 +29,40 @@ const SILENCE: Duration = Duration::from_secs(30);
 pub struct ConsoleStyle {
     /// Whether colours may be used: only on a terminal.
     pub colour: bool,
-    /// Whether the log is read by the Actions runner, which knows groups and commands.
-    pub github_actions: bool,
+    /// What it understands besides text.
+    pub dialect: Dialect,
+    /// Whether it is for programs: one event a line, as JSON.
+    pub json: bool,
 }
 
 /// The log of one run.
 #[derive(Debug)]
 pub struct Console {
     lines: Lines,
-    github: bool,
+    dialect: Dialect,
+    json: bool,
     silence: Duration,
     name: String,
     masks: Vec<Secret>,
     story: Story,
-    group: Option<StageKey>,
+    /// The stage whose fold is open, with the fold's title.
+    fold: Option<(StageKey, String)>,
     heard: HashMap<StageKey, Duration>,
     origin: Option<Instant>,
 }
 
 impl Console {
-    /// A log that tells the Actions runner to hide `masks`, when there is one.
+    /// A log that tells the CI to hide `masks`, where it can.
     pub fn new(style: ConsoleStyle, name: &str, masks: &[Secret]) -> Self {
         Self {
             lines: Lines { colour: style.colour },
-            github: style.github_actions,
+            dialect: if style.json { Dialect::Plain } else { style.dialect },
+            json: style.json,
             silence: SILENCE,
             name: name.to_owned(),
             masks: masks.to_vec(),
             story: Story::default(),
-            group: None,
+            fold: None,
             heard: HashMap::new(),
             origin: None,
         }
@@ -79,7 +85,9 @@ impl Console {
             let quiet = self.until_heartbeat();
             let said = tokio::select! {
                 told = feeding.next() => match told {
+                    Some(Told::Event(event)) if self.json => json::line(&event).into_iter().collect(),
                     Some(Told::Event(event)) => self.event(&event),
+                    Some(Told::Trouble(text)) if self.json => vec![json::trouble(&text)],
                     Some(Told::Trouble(text)) => self.warning(&text),
                     Some(Told::Secret(secret)) => self.hiding(&[secret]),
                     None => return Ok(()),
@@ -90,11 +98,11 @@ impl Console {
         }
     }
 
-    /// What must be said before anything that might show them: the texts that the runner must hide.
+    /// What must be said before anything that might show them: the texts that the CI must hide.
     fn hiding(&self, secrets: &[Secret]) -> Vec<String> {
-        let secrets = secrets.iter().filter(|secret| self.github && secret.is_masked());
+        let secrets = secrets.iter().filter(|secret| secret.is_masked());
         let texts = secrets.flat_map(|secret| secret.reveal().lines()).filter(|line| line.trim().len() >= 4);
-        texts.map(|line| command("add-mask", None, line)).collect()
+        texts.filter_map(|line| self.dialect.hides(line)).collect()
     }
 
     /// The lines for an event.
@@ -131,18 +139,19 @@ impl Console {
             EventKind::Undone { undo, error: Some(fault) } => {
                 self.warning(&words::left::not_undone(&self.story, undo, fault))
             }
-            EventKind::RunFinished { .. } => self.lines.end(&self.story),
+            EventKind::RunFinished { .. } => {
+                self.dialect.unfolds("result").into_iter().chain(self.lines.end(&self.story)).collect()
+            }
             EventKind::SecretLearnt { .. } => Vec::new(),
         }
     }
 
     fn started(&mut self, key: &StageKey, at: Duration) -> Vec<String> {
         self.heard.insert(key.clone(), at);
-        if self.github && self.group.is_none() {
-            self.group = Some(key.clone());
-            return vec![command("group", None, &key.to_string())];
+        match self.open(key, key.to_string()) {
+            Some(fold) => vec![fold],
+            None => self.lines.begins(at, key),
         }
-        self.lines.begins(at, key)
     }
 
     fn note(&mut self, key: &StageKey, at: Duration, text: &str) -> Vec<String> {
@@ -152,30 +161,36 @@ impl Console {
 
     fn finished(&mut self, key: &StageKey, at: Duration, outcome: &Outcome) -> Vec<String> {
         let mut said = Vec::new();
-        if self.group.as_ref() == Some(key) {
-            self.group = None;
-            said.push("::endgroup::".to_owned());
+        if let Some((_, title)) = self.fold.take_if(|(open, _)| open == key) {
+            said.extend(self.dialect.closes(&title, unix()));
         }
         let Some(stage) = self.story.stage(key) else { return said };
         said.extend(self.lines.ends(at, stage, &self.story));
-        if let (Outcome::Failed(fault), true) = (outcome, self.github) {
-            let title = format!("{} / {key}", self.name);
-            said.push(command("error", Some(&title), &without_commands(&fault.to_string())));
+        if let Outcome::Failed(fault) = outcome {
+            said.extend(self.dialect.error(&format!("{} / {key}", self.name), &fault.to_string()));
         }
-        // What still runs goes on in a group of its own.
-        let other = self.running().next().filter(|_| self.github && self.group.is_none()).cloned();
+        // What still runs goes on in a fold of its own.
+        let other = self.running().next().cloned();
         if let Some(other) = other {
-            said.push(command("group", None, &format!("{other}, continued")));
-            self.group = Some(other);
+            said.extend(self.open(&other, format!("{other}, continued")));
         }
         said
     }
 
-    fn warning(&self, text: &str) -> Vec<String> {
-        if self.github {
-            return vec![command("warning", Some(&self.name), &without_commands(text))];
+    /// Opens a fold, where there are folds and none is open: they do not nest.
+    fn open(&mut self, key: &StageKey, title: String) -> Option<String> {
+        let fold = self.dialect.opens(&title, unix()).filter(|_| self.fold.is_none());
+        if fold.is_some() {
+            self.fold = Some((key.clone(), title));
         }
-        self.lines.warning(self.now(), text)
+        fold
+    }
+
+    fn warning(&self, text: &str) -> Vec<String> {
+        match self.dialect.warning(&self.name, text) {
+            Some(marked) => vec![marked],
+            None => self.lines.warning(self.now(), text),
+        }
     }
 
     /// The stage's name, when more than one runs and it must be said who speaks.
@@ -217,6 +232,11 @@ impl Console {
         }
         said
     }
+}
+
+/// GitLab wants to know when a fold began and ended.
+fn unix() -> i64 {
+    chrono::Utc::now().timestamp()
 }
 
 async fn write(out: &mut (impl AsyncWrite + Unpin), lines: &[String]) -> Result<(), Fault> {

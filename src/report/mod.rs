@@ -5,6 +5,7 @@ mod checks;
 mod clean;
 mod console;
 mod feed;
+mod json;
 mod markdown;
 mod mask;
 #[cfg(test)]
@@ -26,7 +27,7 @@ use crate::inputs::{CiFacts, ReportKind, ReportPlan, Secret};
 use actions::Actions;
 use checks::Checks;
 use console::Console;
-pub use console::ConsoleStyle;
+pub use console::{ConsoleStyle, Dialect};
 use feed::{Feed, Feeding, feed};
 use mask::SharedMask;
 

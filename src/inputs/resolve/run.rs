@@ -56,9 +56,10 @@ pub(super) fn timeout(reading: &mut Reading<'_>) -> Duration {
     reading.value_or(field!(reading.raw, timeout), Duration::ZERO, values::time_limit)
 }
 
-/// The form of the log: there is one.
-pub(super) fn log_format(reading: &mut Reading<'_>) {
-    reading.value_or(field!(reading.raw, log_format), (), word("log_format", &[("text", Some(())), ("json", None)]));
+/// Whether the log is for programs.
+pub(super) fn log_is_json(reading: &mut Reading<'_>) -> bool {
+    let words = [("text", Some(false)), ("json", Some(true))];
+    reading.value_or(field!(reading.raw, log_format), false, word("log_format", &words))
 }
 
 /// The run's name: the application's, else the image's, else the directory's.

@@ -124,7 +124,6 @@ fn what_is_not_built_yet_is_said_in_a_sentence() {
         ("PROMOTE", "manual"),
         ("VERSION_LABEL", "{tag}-{bundle}"),
         ("KEEP_VERSIONS", "10"),
-        ("LOG_FORMAT", "json"),
         ("DRY_RUN", "true"),
     ] {
         let name = format!("BEANLINE_{name}");

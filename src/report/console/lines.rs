@@ -118,13 +118,3 @@ fn safe(line: &str) -> String {
     // Only a line that begins with colons is a command of the new form.
     if line.trim_start().starts_with("::") { format!("| {line}") } else { line }
 }
-
-/// A workflow command for the Actions runner, with its data and its title escaped.
-pub fn command(name: &str, title: Option<&str>, data: &str) -> String {
-    let data = data.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
-    let title = title.map(|title| {
-        let title = title.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
-        format!(" title={}", title.replace(':', "%3A").replace(',', "%2C"))
-    });
-    format!("::{name}{}::{data}", title.unwrap_or_default())
-}

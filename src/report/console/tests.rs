@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Console;
+use super::{Console, Dialect};
 use crate::engine::event::{End, Event, EventKind, Stage};
 use crate::engine::retry::pause;
 use crate::inputs::Secret;
@@ -9,7 +9,7 @@ use crate::report::ConsoleStyle;
 use crate::report::feed::feed;
 use crate::report::rehearsal::*;
 
-const GITHUB: ConsoleStyle = ConsoleStyle { colour: false, github_actions: true };
+const GITHUB: ConsoleStyle = ConsoleStyle { colour: false, dialect: Dialect::GitHub, json: false };
 
 fn line(stage: Stage, text: &str) -> EventKind {
     EventKind::StageLine { key: stage.into(), line: text.to_owned() }
@@ -74,6 +74,8 @@ async fn a_child_cannot_forge_a_command() {
         "  ::error::x",
         "fine\r::add-mask::x",
         "a ##[error]b",
+        "a ##vso[task.setsecret]b",
+        "##teamcity[buildStop]",
         "\u{1b}[0m::warning::x",
         "\u{feff}::warning::y",
     ];
@@ -84,7 +86,11 @@ async fn a_child_cannot_forge_a_command() {
     let said = log(GITHUB, kinds).await;
     let commands: Vec<&str> = said.lines().filter(|line| line.trim_start().starts_with("::")).collect();
     assert_eq!(commands, ["::add-mask::hunter2 %25 and", "::add-mask::more of it", "::group::build"]);
-    assert!(!said.contains("##[") && !said.contains(['\r', '\u{1b}', '\u{feff}']), "{said}");
+    assert!(
+        !["##[", "##vso[", "##teamcity["].iter().any(|forged| said.contains(forged))
+            && !said.contains(['\r', '\u{1b}', '\u{feff}']),
+        "{said}"
+    );
     assert!(said.contains("  | ::set-output name=a::b"), "{said}");
 }
 
@@ -111,6 +117,30 @@ async fn groups_and_errors_are_for_the_actions_runner_alone() {
     let mut kinds = failing(Stage::UnitTest);
     kinds.push(finish(End::Failed(Stage::UnitTest), Vec::new()));
     assert!(!log(ConsoleStyle::default(), kinds).await.contains("::"));
+}
+
+#[tokio::test]
+async fn every_fold_of_every_ci_is_closed_and_an_error_is_marked() {
+    let run = || {
+        let mut kinds = failing(Stage::UnitTest);
+        kinds.push(finish(End::Failed(Stage::UnitTest), Vec::new()));
+        kinds
+    };
+    let said = async |dialect| log(ConsoleStyle { colour: false, dialect, json: false }, run()).await;
+    for (dialect, opens, closes) in [
+        (Dialect::GitLab, "section_start:", "section_end:"),
+        (Dialect::Travis, "travis_fold:start:", "travis_fold:end:"),
+        (Dialect::Azure, "##[group]", "##[endgroup]"),
+        (Dialect::TeamCity, "##teamcity[blockOpened ", "##teamcity[blockClosed "),
+    ] {
+        let said = said(dialect).await;
+        let (opened, closed) = (said.matches(opens).count(), said.matches(closes).count());
+        assert!(opened > 0 && opened == closed, "{said}");
+    }
+    assert!(said(Dialect::Azure).await.contains("##vso[task.logissue type=error]shop / unit test: the environment"));
+    let buildkite = said(Dialect::Buildkite).await;
+    assert!(buildkite.contains("--- unit test\n") && buildkite.contains("^^^ +++\n"), "{buildkite}");
+    assert!(buildkite.contains("+++ result\n\nstage"), "{buildkite}");
 }
 
 #[tokio::test]
@@ -155,7 +185,15 @@ async fn a_silent_stage_is_said_to_be_still_running() {
 
 #[tokio::test]
 async fn colours_are_for_terminals_alone() {
-    let coloured = ConsoleStyle { colour: true, github_actions: false };
+    let coloured = ConsoleStyle { colour: true, dialect: Dialect::Plain, json: false };
     assert!(log(coloured, deployed()).await.contains("\u{1b}[32m✓ build passed in 3 s\u{1b}[0m"));
     assert!(!log(ConsoleStyle::default(), deployed()).await.contains('\u{1b}'));
+}
+
+#[tokio::test]
+async fn a_log_for_programs_is_json_from_the_first_line_to_the_last() {
+    let said = log(ConsoleStyle { json: true, ..GITHUB }, deployed()).await;
+    let events: Vec<serde_json::Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(events.first().unwrap()["event"], "run_started");
+    assert_eq!(events.last().unwrap()["result"], "deployed");
 }
