@@ -57,6 +57,7 @@ pub fn create(state: &mut State, ask: &Ask<'_>) -> Answer {
         created: ask.now,
         updated: ask.now,
         instances: Vec::new(),
+        new_share: None,
         samples: Vec::new(),
         id: id.clone(),
     };
@@ -149,7 +150,7 @@ pub fn step(state: &mut State, operation: &mut Operation) -> Next {
             Next::Step
         }
         3 => {
-            deployment::launch(state, operation);
+            deployment::fill(state, operation);
             if balanced {
                 say(state, operation, &format!("Created load balancer named: {stack}-AWSEBLoadBalancer"));
             }

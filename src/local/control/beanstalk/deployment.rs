@@ -9,18 +9,26 @@ use super::settings;
 use super::work::{Cause, DeployWork, Placed, Work};
 
 /// Launches instances until there are as many as the settings want.
-pub fn launch(state: &mut State, operation: &Operation) {
+pub fn fill(state: &mut State, operation: &Operation) {
+    let Some(environment) = state.environment(&operation.environment) else { return };
+    let count = environment.instances.len();
+    let missing = settings::fleet(&environment.settings, count).saturating_sub(count);
+    add(state, operation, missing);
+}
+
+/// Launches so many instances; their ids.
+pub fn add(state: &mut State, operation: &Operation, count: usize) -> Vec<String> {
     let (now, chance) = (state.now(), state.chance.clone());
-    let Some(environment) = state.environment_mut(&operation.environment) else { return };
-    let missing = settings::fleet(&environment.settings).saturating_sub(environment.instances.len());
+    let Some(environment) = state.environment_mut(&operation.environment) else { return Vec::new() };
     let launched = |_| Instance {
         id: instance_id(&chance),
         launched: now,
         container: None,
         deployment: None,
         reading: Reading::Unasked,
+        out_of_service: false,
     };
-    let new: Vec<Instance> = (0..missing).map(launched).collect();
+    let new: Vec<Instance> = (0..count).map(launched).collect();
     let ids: Vec<String> = new.iter().map(|instance| instance.id.clone()).collect();
     environment.instances.extend(new);
     match ids.len() {
@@ -28,29 +36,46 @@ pub fn launch(state: &mut State, operation: &Operation) {
         1 => say(state, operation, &format!("Added instance [{}] to your environment.", ids[0])),
         _ => say(state, operation, &format!("Added instances [{}] to your environment.", ids.join(", "))),
     }
+    ids
 }
 
-/// The work that runs the environment's version on its instances. A version that was deleted meanwhile, or that was
-/// told to fail, needs no work: it has failed on all instances.
+/// Tells that instances are removed.
+pub fn tell_removed(state: &mut State, operation: &Operation, ids: &[String]) {
+    let plural = if ids.len() == 1 { "" } else { "s" };
+    say(state, operation, &format!("Removed instance{plural} [{}] from your environment.", ids.join(", ")));
+}
+
+/// Counts one more deployment of an environment.
+pub fn count(state: &mut State, environment: &str) {
+    if let Some(environment) = state.environment_mut(environment) {
+        environment.deployment += 1;
+    }
+}
+
+/// The work that runs the environment's version on all its instances.
 pub fn begin(state: &mut State, operation: &mut Operation) -> Next {
-    let Some(environment) = state.environment_mut(&operation.environment) else { return Next::Done };
-    environment.deployment += 1;
-    let environment = environment.clone();
+    count(state, &operation.environment);
+    let Some(environment) = state.environment(&operation.environment) else { return Next::Done };
+    let all: Vec<String> = environment.instances.iter().map(|instance| instance.id.clone()).collect();
+    begin_on(state, operation, &all)
+}
+
+/// The work that runs the environment's version on some of its instances. A version that was deleted meanwhile, or that
+/// was told to fail, needs no work: it has failed on all of them.
+pub fn begin_on(state: &mut State, operation: &mut Operation, ids: &[String]) -> Next {
+    let Some(environment) = state.environment(&operation.environment).cloned() else { return Next::Done };
     let target = Target::Environment { id: &environment.id, name: &environment.name };
     let label = environment.version_label.clone().unwrap_or_default();
     let version = state.version(&environment.application, &label).cloned();
-    let instances = match state.fault(FaultName::MixedFleet, target).is_some() {
-        true => &environment.instances[..environment.instances.len().saturating_sub(1)],
-        false => &environment.instances[..],
-    };
+    // The last instance stays as it is in a mixed fleet; a new one has nothing to stay at.
+    let last = environment.instances.last().filter(|last| last.container.is_some());
+    let left_out = state.fault(FaultName::MixedFleet, target).and(last).map(|last| &last.id);
+    let chosen = environment.instances.iter().filter(|it| ids.contains(&it.id) && Some(&it.id) != left_out);
+    let instances: Vec<_> = chosen.map(|instance| (instance.id.clone(), instance.container.clone())).collect();
     let version = if state.use_fault(FaultName::Rollback, target) { None } else { version };
     let Some(version) = version else {
         let failed = Some(Cause::Unnamed);
-        let placed = instances.iter().map(|instance| Placed {
-            instance: instance.id.clone(),
-            container: instance.container.clone(),
-            failed,
-        });
+        let placed = instances.into_iter().map(|(instance, container)| Placed { instance, container, failed });
         take(state, operation, placed.collect());
         return Next::Step;
     };
@@ -62,7 +87,7 @@ pub fn begin(state: &mut State, operation: &mut Operation) -> Next {
         number: environment.deployment,
         bucket: version.bucket,
         key: version.key,
-        instances: instances.iter().map(|instance| (instance.id.clone(), instance.container.clone())).collect(),
+        instances,
         variables: variables.into_iter().collect(),
         pull_refused: state.use_fault(FaultName::PullRefused, target),
         wants_secrets: secrets.is_some_and(|secrets| !secrets.is_empty()),
@@ -142,8 +167,8 @@ pub fn images(instances: &[Instance]) -> Vec<String> {
     instances.iter().filter_map(|instance| Some(instance.container.as_ref()?.image.clone())).collect()
 }
 
-/// The instances that are more than the settings want: the newest.
+/// The instances that are more than the settings allow: the newest.
 pub fn surplus(environment: &Environment) -> Vec<String> {
-    let wanted = settings::fleet(&environment.settings);
+    let wanted = settings::fleet(&environment.settings, environment.instances.len());
     environment.instances.iter().skip(wanted).map(|instance| instance.id.clone()).collect()
 }

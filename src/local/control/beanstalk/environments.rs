@@ -6,7 +6,7 @@ use crate::local::control::REGION;
 use crate::local::control::query::{Answer, ApiError, Element, Form, members, text, time, tree, words};
 use crate::local::control::state::State;
 
-use super::model::{Environment, Status, arn};
+use super::model::{Environment, Instance, Status, arn};
 use super::{Ask, Way, platforms, settings};
 
 /// The refusal when no environment has that id.
@@ -185,8 +185,7 @@ pub fn ways(state: &State) -> BTreeMap<String, Way> {
     let living = |status| !matches!(status, Status::Terminating | Status::Terminated);
     let served = state.environments.iter().filter(|e| living(e.status) && !e.cname.is_empty());
     let way = |environment: &Environment| {
-        let healthy = environment.instances.iter().filter(|instance| instance.reading.is_good());
-        let backends = healthy.filter_map(|instance| Some(instance.container.as_ref()?.address.clone())).collect();
+        let backends = backends(environment);
         // A single instance's CNAME points to its public name, which is made of its address.
         let endpoint = match settings::is_load_balanced(environment) {
             true => environment.endpoint.clone(),
@@ -195,4 +194,31 @@ pub fn ways(state: &State) -> BTreeMap<String, Way> {
         (environment.cname.clone(), Way { endpoint, backends })
     };
     served.map(way).collect()
+}
+
+/// The healthy instances in service. While traffic is split each stands there as often as its share wants it.
+fn backends(environment: &Environment) -> Vec<String> {
+    let serves = |instance: &&Instance| instance.reading.is_good() && !instance.out_of_service;
+    let is_new = |instance: &&Instance| {
+        instance.deployment.as_ref().is_some_and(|it| Some(&it.label) == environment.version_label.as_ref())
+    };
+    let (new, old): (Vec<&Instance>, Vec<&Instance>) =
+        environment.instances.iter().filter(serves).partition(|instance| is_new(instance));
+    let (turns_of_new, turns_of_old) = match environment.new_share.map(usize::from) {
+        Some(share) if !old.is_empty() && !new.is_empty() => {
+            let (new, old) = (share * old.len(), (100 - share) * new.len());
+            let divisor = common_divisor(new, old);
+            (new / divisor, old / divisor)
+        }
+        _ => (1, 1),
+    };
+    let address = |instance: &&Instance| Some(instance.container.as_ref()?.address.clone());
+    let turns = |instances: &[&Instance], turns| -> Vec<String> {
+        (0..turns).flat_map(|_| instances.iter().filter_map(address)).collect()
+    };
+    turns(&old, turns_of_old).into_iter().chain(turns(&new, turns_of_new)).collect()
+}
+
+fn common_divisor(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { common_divisor(b, a % b) }
 }

@@ -13,11 +13,16 @@ mod events;
 pub mod faults;
 mod health;
 mod health_answers;
+mod immutable;
 mod logs;
 pub mod model;
 pub mod objects;
 mod operations;
 mod platforms;
+mod policy;
+mod rolling;
+mod rollout;
+mod scale;
 mod settings;
 mod swap;
 mod tags;
@@ -27,6 +32,8 @@ mod terminate;
 mod tests;
 #[cfg(test)]
 mod tests_of_calls;
+#[cfg(test)]
+mod tests_of_policies;
 mod update;
 mod versions;
 pub mod work;
@@ -174,6 +181,7 @@ impl Beanstalk {
             "ListTagsForResource" => self.change(|state| tags::list(state, ask)),
             "UpdateTagsForResource" => self.change(|state| tags::update(state, ask)),
             "BeanlineSetFault" => self.change(|state| faults::set(state, ask.form)),
+            "BeanlineScale" => self.change(|state| scale::scale(state, ask)),
             "BeanlineClearFaults" => self.change(faults::clear),
             "BeanlineListCalls" => self.store.read(list_calls),
             other => {

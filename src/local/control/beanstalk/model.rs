@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::rollout::Rollout;
 use super::work::Placed;
 use crate::local::control::chance::Chance;
 use crate::local::control::{ACCOUNT, REGION};
@@ -189,6 +190,9 @@ pub struct Environment {
     pub updated: DateTime<Utc>,
     /// Its instances.
     pub instances: Vec<Instance>,
+    /// The share of requests, in percent, that goes to the instances with its label while traffic is split.
+    #[serde(default)]
+    pub new_share: Option<u8>,
     /// Logs that were asked for.
     pub samples: Vec<LogSample>,
 }
@@ -206,6 +210,9 @@ pub struct Instance {
     pub deployment: Option<Deployment>,
     /// What it answered last.
     pub reading: Reading,
+    /// The load balancer sends it nothing, however well it is.
+    #[serde(default)]
+    pub out_of_service: bool,
 }
 
 /// A container that runs on an instance.
@@ -325,6 +332,9 @@ pub struct Operation {
     pub placed: Vec<Placed>,
     /// The call that asked to give it up.
     pub abort: Option<String>,
+    /// How far a deployment is that reaches the instances bit by bit.
+    #[serde(default)]
+    pub rollout: Rollout,
 }
 
 /// What an operation does.
@@ -353,6 +363,11 @@ pub enum Kind {
     },
     /// Changes tags.
     Tags,
+    /// Launches instances or removes some, as autoscaling does.
+    Scale {
+        /// How many there are to be.
+        count: usize,
+    },
 }
 
 /// The ARN of something in an application: `environment/shop/shop-1`.

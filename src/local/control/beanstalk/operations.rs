@@ -7,8 +7,9 @@ use chrono::{DateTime, Utc};
 use crate::local::control::state::State;
 
 use super::model::{Kind, Operation, Severity, Status};
+use super::rollout::Rollout;
 use super::work::{Outcome, Work};
-use super::{Ask, Pace, create, deployment, logs, swap, terminate, update};
+use super::{Ask, Pace, create, deployment, logs, scale, swap, terminate, update};
 
 /// An operation that waits for a fault to be cleared looks again after this, at the soonest.
 const LEAST_WAIT: Duration = Duration::from_millis(20);
@@ -18,6 +19,10 @@ const LEAST_WAIT: Duration = Duration::from_millis(20);
 pub enum Next {
     /// Its next step comes after a pause.
     Step,
+    /// Its next step comes when the load balancer has heard which instances serve.
+    Drain,
+    /// Its next step comes when so many minutes have passed on the real platform, each a pause here.
+    Minutes(u32),
     /// The same step again, after a pause.
     Again,
     /// Its next step comes when this is done.
@@ -45,6 +50,7 @@ pub fn begin(state: &mut State, ask: &Ask<'_>, environment: &str, kind: Kind, st
         at_work: false,
         placed: Vec::new(),
         abort: None,
+        rollout: Rollout::default(),
     });
 }
 
@@ -63,6 +69,11 @@ pub fn advance_all(state: &mut State, pace: &Pace, now: DateTime<Utc>) -> Vec<(u
                 operation.step += 1;
                 operation.due = now + pace.step;
             }
+            Next::Drain => {
+                operation.step += 1;
+                operation.due = now + pace.step.max(pace.ask_every * 2);
+            }
+            Next::Minutes(minutes) => operation.due = now + pace.step * minutes,
             Next::Again => operation.due = now + pace.step.max(LEAST_WAIT),
             Next::Work(piece) => {
                 operation.at_work = true;
@@ -84,6 +95,7 @@ fn step(state: &mut State, operation: &mut Operation) -> Next {
         Kind::Update { .. } => update::step(state, operation),
         Kind::Swap { other } => swap::step(state, operation, &other.clone()),
         Kind::Terminate => terminate::step(state, operation),
+        Kind::Scale { count } => scale::step(state, operation, *count),
         Kind::Logs { .. } => logs::step(state, operation),
         Kind::Tags => {
             say(state, operation, "Environment tag update completed successfully.");
@@ -96,7 +108,7 @@ fn step(state: &mut State, operation: &mut Operation) -> Next {
 fn end(state: &mut State, pace: &Pace, operation: &Operation) {
     let now = state.now();
     let ids = match &operation.kind {
-        Kind::Logs { .. } => return,
+        Kind::Logs { .. } | Kind::Scale { .. } => return,
         Kind::Swap { other } => vec![&operation.environment, other],
         _ => vec![&operation.environment],
     };

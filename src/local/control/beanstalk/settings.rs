@@ -4,14 +4,16 @@ use crate::local::control::query::{Answer, ApiError, Element, Form, members, tex
 use crate::local::control::state::State;
 
 use super::model::{Environment, Kind, Settings};
-use super::{Ask, applications, environments, platforms, templates};
+use super::{Ask, applications, environments, platforms, policy, templates};
 
 /// What an environment has without being told (developer guide, "General options"): the API's defaults, which
 /// are not the console's.
-const DEFAULTS: [(&str, &str, &str); 17] = [
+const DEFAULTS: [(&str, &str, &str); 21] = [
     ("aws:autoscaling:asg", "MinSize", "1"),
     ("aws:autoscaling:asg", "MaxSize", "4"),
     ("aws:autoscaling:updatepolicy:rollingupdate", "RollingUpdateEnabled", "false"),
+    ("aws:ec2:instances", "InstanceTypes", INSTANCE_TYPES),
+    ("aws:ec2:instances", "SupportedArchitectures", ARCHITECTURE),
     ("aws:elasticbeanstalk:application", "Application Healthcheck URL", ""),
     ("aws:elasticbeanstalk:command", "BatchSize", "100"),
     ("aws:elasticbeanstalk:command", "BatchSizeType", "Percentage"),
@@ -26,11 +28,22 @@ const DEFAULTS: [(&str, &str, &str); 17] = [
     ("aws:elasticbeanstalk:healthreporting:system", "HealthCheckSuccessThreshold", "Ok"),
     ("aws:elasticbeanstalk:healthreporting:system", "SystemType", "basic"),
     ("aws:elasticbeanstalk:managedactions", "ManagedActionsEnabled", "false"),
+    ("aws:elasticbeanstalk:trafficsplitting", "EvaluationTime", "5"),
+    ("aws:elasticbeanstalk:trafficsplitting", "NewVersionPercent", "10"),
 ];
+
+/// What the instances run, since they are containers on this machine, in the option's words.
+const ARCHITECTURE: &str = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
+
+/// Instance types that go with it.
+const INSTANCE_TYPES: &str = if cfg!(target_arch = "aarch64") { "t4g.micro, t4g.small" } else { "t3.micro, t3.small" };
 
 /// Namespaces that options may be set in.
 const NAMESPACES: [&str; 6] =
     ["aws:autoscaling:", "aws:ec2:", "aws:elasticbeanstalk:", "aws:elb:", "aws:elbv2:", "aws:cloudformation:"];
+
+/// How many instances there may be.
+const AUTOSCALING: &str = "aws:autoscaling:asg";
 
 /// Environment variables of the application.
 pub const VARIABLES: &str = "aws:elasticbeanstalk:application:environment";
@@ -46,14 +59,36 @@ pub fn option<'a>(settings: &'a Settings, namespace: &str, name: &str) -> Option
     set.or_else(default).filter(|value| !value.is_empty())
 }
 
-/// How many instances there are: `MinSize`, and one without a load balancer.
-pub fn fleet(settings: &Settings) -> usize {
-    let count = option(settings, "aws:autoscaling:asg", "MinSize").and_then(|text| text.parse().ok()).unwrap_or(1);
+/// How few and how many instances there may be: `MinSize` and `MaxSize`, and one without a load balancer.
+pub fn sizes(settings: &Settings) -> (usize, usize) {
+    let size = |name| option(settings, AUTOSCALING, name).and_then(|text| text.parse().ok()).unwrap_or(1);
     if option(settings, "aws:elasticbeanstalk:environment", "EnvironmentType") == Some("SingleInstance") {
-        1
+        (1, 1)
     } else {
-        count
+        (size("MinSize"), size("MaxSize"))
     }
+}
+
+/// How many instances there are to be when there are `count`: as many, unless that is too few or too many.
+pub fn fleet(settings: &Settings, count: usize) -> usize {
+    let (least, most) = sizes(settings);
+    count.min(most).max(least)
+}
+
+/// Whether a change of options is one that instances notice. Their number, how they are reached, watched and updated is
+/// no business of theirs.
+pub fn reaches_instances(before: &Settings, after: &Settings) -> bool {
+    const BESIDE: [&str; 7] = [
+        AUTOSCALING,
+        "aws:autoscaling:trigger",
+        "aws:autoscaling:updatepolicy:rollingupdate",
+        "aws:elasticbeanstalk:command",
+        "aws:elasticbeanstalk:healthreporting:system",
+        "aws:elasticbeanstalk:managedactions",
+        "aws:elasticbeanstalk:trafficsplitting",
+    ];
+    let differs = |namespace: &String| before.get(namespace) != after.get(namespace);
+    before.keys().chain(after.keys()).any(|namespace| differs(namespace) && !BESIDE.contains(&namespace.as_str()))
 }
 
 /// Whether a load balancer stands before the instances.
@@ -64,7 +99,12 @@ pub fn is_load_balanced(environment: &Environment) -> bool {
 
 /// Whether health is reported in detail.
 pub fn is_enhanced(environment: &Environment) -> bool {
-    option(&environment.settings, "aws:elasticbeanstalk:healthreporting:system", "SystemType") == Some("enhanced")
+    has_enhanced_health(&environment.settings)
+}
+
+/// Whether these options ask for health in detail.
+pub fn has_enhanced_health(settings: &Settings) -> bool {
+    option(settings, "aws:elasticbeanstalk:healthreporting:system", "SystemType") == Some("enhanced")
 }
 
 /// The path that instances are asked for.
@@ -94,7 +134,7 @@ pub fn apply(settings: &mut Settings, form: &Form) -> Result<(), ApiError> {
         if !NAMESPACES.iter().any(|known| namespace.starts_with(known)) {
             return Err(invalid(&format!("Invalid option specification {place}: Unknown configuration setting.")));
         }
-        if namespace == "aws:autoscaling:asg" && value.parse::<u16>().is_err() && name.ends_with("Size") {
+        if namespace == AUTOSCALING && value.parse::<u16>().is_err() && name.ends_with("Size") {
             return Err(invalid(&format!("Invalid option value: '{value}' {place}: Value is not a number.")));
         }
         settings.entry(namespace.to_owned()).or_default().insert(name.to_owned(), value.to_owned());
@@ -105,10 +145,15 @@ pub fn apply(settings: &mut Settings, form: &Form) -> Result<(), ApiError> {
         let message = format!("Environment properties take {bytes} bytes, which is over the limit of 4096.");
         return Err(invalid(&message));
     }
-    Ok(())
+    let (least, most) = sizes(settings);
+    if least > most {
+        return Err(invalid(&format!("MinSize {least} is greater than MaxSize {most}.")));
+    }
+    policy::check(settings)
 }
 
-fn invalid(message: &str) -> ApiError {
+/// The refusal of options.
+pub fn invalid(message: &str) -> ApiError {
     let message = format!("Configuration validation exception: {message}");
     ApiError::new("ConfigurationValidationException", message)
 }

@@ -50,7 +50,12 @@ pub(super) const ENHANCED: &str = "&OptionSettings.member.2.Namespace=aws:elasti
 impl World {
     /// With an application `shop` and its versions `1` and `2`.
     pub async fn with_shop() -> Self {
-        let pace = Pace { step: Duration::ZERO, linger: Duration::ZERO, ..Pace::default() };
+        Self::with_steps_of(Duration::ZERO).await
+    }
+
+    /// The same, with so much time between steps that each can be looked at.
+    pub async fn with_steps_of(step: Duration) -> Self {
+        let pace = Pace { step, linger: Duration::ZERO, ask_every: Duration::ZERO, ..Pace::default() };
         let objects = Arc::new(Memory::default());
         objects.put("b", "k", b"{}".to_vec()).await.unwrap();
         let store = Store::in_memory(State::new("w"));
@@ -105,13 +110,21 @@ impl World {
         texts(&body, "EnvironmentId").remove(0)
     }
 
-    /// Lets operations end; `fails` says on which instances a deployment does not work.
+    /// Lets operations end; `fails` says on which instances of a batch a deployment does not work.
     pub fn go_on(&self, fails: &dyn Fn(usize) -> Option<Cause>) {
+        self.go_on_until(fails, 200, &|state| state.operations.is_empty());
+    }
+
+    /// Lets operations go on until `enough`; every instance answers with `status`.
+    pub fn go_on_until(&self, fails: &dyn Fn(usize) -> Option<Cause>, status: u16, enough: &dyn Fn(&State) -> bool) {
+        let began = std::time::Instant::now();
         loop {
             let work = self.beanstalk.due().unwrap();
-            if work.is_empty() && self.store.read(|state| state.operations.is_empty()) {
+            if work.is_empty() && self.store.read(enough) {
                 break;
             }
+            assert!(began.elapsed() < Duration::from_secs(10), "it does not go on");
+            self.hear(status);
             for (operation, work) in work {
                 let outcome = match work {
                     Work::Deploy(work) => Outcome::Placed(placed(&work, fails)),
@@ -126,10 +139,14 @@ impl World {
         self.store
             .change(|state| state.environments.iter_mut().for_each(|e| e.health_held_until = state.created))
             .unwrap();
-        let answers: Vec<_> =
-            self.beanstalk.questions().into_iter().map(|(id, _, _)| (id, Reading::Answered(200))).collect();
-        self.beanstalk.heard(&answers).unwrap();
+        self.hear(status);
         self.beanstalk.due().unwrap();
+    }
+
+    fn hear(&self, status: u16) {
+        let questions = self.beanstalk.questions().into_iter();
+        let answers: Vec<_> = questions.map(|(id, _, _)| (id, Reading::Answered(status))).collect();
+        self.beanstalk.heard(&answers).unwrap();
     }
 
     /// The messages of an environment's events, oldest first, with those of `request` alone if given.
@@ -150,7 +167,11 @@ fn placed(work: &DeployWork, fails: &dyn Fn(usize) -> Option<Cause>) -> Vec<Plac
     let one = |(index, (instance, old)): (usize, &(String, Option<Container>))| {
         let failed = fails(index);
         let (number, key) = (work.number, &work.key);
-        let new = Container { id: format!("{instance}-{number}"), image: key.clone(), address: "10.0.0.1:80".into() };
+        let new = Container {
+            id: format!("{instance}-{number}"),
+            image: key.clone(),
+            address: format!("10.0.0.{}:80", index + 1),
+        };
         Placed { instance: instance.clone(), container: if failed.is_some() { old.clone() } else { Some(new) }, failed }
     };
     work.instances.iter().enumerate().map(one).collect()

@@ -1,13 +1,14 @@
-//! UpdateEnvironment and AbortEnvironmentUpdate. Deployments are AllAtOnce, whatever policy is set.
+//! UpdateEnvironment and AbortEnvironmentUpdate.
 
 use crate::local::control::query::{Answer, ApiError};
 use crate::local::control::state::State;
 
 use super::faults::{FaultName, Target};
-use super::model::{Kind, Operation, Severity, Status};
+use super::model::{Environment, Kind, Operation, Settings, Severity, Status};
 use super::operations::{self, Next, fail, say};
-use super::work::{RemoveWork, Work};
-use super::{Ask, deployment, environments, platforms, settings, templates, versions};
+use super::policy::Policy;
+use super::rollout::{self, Phase};
+use super::{Ask, deployment, environments, immutable, platforms, rolling, scale, settings, templates, versions};
 
 /// `UpdateEnvironment`: a version, settings, or both.
 pub fn update(state: &mut State, ask: &Ask<'_>) -> Answer {
@@ -79,16 +80,21 @@ fn is_abortable(operation: &Operation) -> bool {
 pub fn step(state: &mut State, operation: &mut Operation) -> Next {
     let Some(environment) = state.environment(&operation.environment).cloned() else { return Next::Done };
     let Kind::Update { version, settings_before } = operation.kind.clone() else { return Next::Done };
-    if let Some(request) = &operation.abort {
-        return aborted(state, operation, request);
+    let policy = if version { Policy::of(&environment.settings) } else { Policy::AllAtOnce };
+    // What has begun to remove the old instances is not given up any more.
+    if let Some(request) = operation.abort.clone()
+        && !matches!(operation.rollout.phase, Phase::Remove | Phase::Succeeded)
+    {
+        return aborted(state, operation, policy, &request);
     }
     match operation.step {
+        0 if scale::is_under_way(state, &environment.id) => Next::Again,
         0 => {
             if settings_before.is_some() {
                 let message = format!("Updating environment {}'s configuration settings.", environment.name);
                 say(state, operation, &message);
             }
-            if version {
+            if version && policy == Policy::AllAtOnce {
                 say(state, operation, "Deploying new version to instance(s).");
             }
             // An update without any change goes through the motions.
@@ -103,29 +109,48 @@ pub fn step(state: &mut State, operation: &mut Operation) -> Next {
             if surplus.is_empty() {
                 return Next::Step;
             }
-            let message = format!("Removed instance [{}] from your environment.", surplus.join(", "));
-            say(state, operation, &message);
-            let gone = state.environment_mut(&operation.environment).map(|environment| {
-                environment.instances.extract_if(.., |instance| surplus.contains(&instance.id)).collect::<Vec<_>>()
-            });
-            let images = deployment::images(&gone.unwrap_or_default());
-            Next::Work(Work::Remove(RemoveWork { environment: environment.id, instances: surplus, images }))
+            deployment::tell_removed(state, operation, &surplus);
+            rollout::remove(state, operation, &surplus)
         }
         2 => {
-            deployment::launch(state, operation);
-            deployment::begin(state, operation)
-        }
-        _ if deployment::tell(state, operation) => {
-            if version {
-                say(state, operation, "New application version was deployed to running EC2 instances.");
+            deployment::fill(state, operation);
+            match policy {
+                Policy::AllAtOnce => everywhere(state, operation, version, settings_before.as_ref()),
+                _ => Next::Step,
             }
-            if settings_before.is_some() {
-                say(state, operation, "Successfully deployed new configuration to environment.");
-            }
-            done(state, operation)
         }
-        _ => rolled_back(state, operation),
+        _ => match (policy, operation.rollout.phase) {
+            (_, Phase::Succeeded) => succeeded(state, operation),
+            (_, Phase::Failed) => rolled_back(state, operation),
+            (Policy::AllAtOnce, _) if deployment::tell(state, operation) => succeeded(state, operation),
+            (Policy::AllAtOnce, _) => rolled_back(state, operation),
+            (Policy::Rolling { additional }, _) => rolling::step(state, operation, &environment, additional),
+            (Policy::Immutable, _) => immutable::step(state, operation, &environment, false),
+            (Policy::TrafficSplitting, _) => immutable::step(state, operation, &environment, true),
+        },
     }
+}
+
+/// All at once. Options that instances do not notice restart nothing; only what was launched meanwhile is new to them.
+fn everywhere(state: &mut State, operation: &mut Operation, version: bool, before: Option<&Settings>) -> Next {
+    let Some(environment) = state.environment(&operation.environment) else { return Next::Done };
+    if version || before.is_some_and(|before| settings::reaches_instances(before, &environment.settings)) {
+        return deployment::begin(state, operation);
+    }
+    let new = environment.instances.iter().filter(|instance| instance.deployment.is_none());
+    let new: Vec<String> = new.map(|instance| instance.id.clone()).collect();
+    if new.is_empty() { Next::Step } else { deployment::begin_on(state, operation, &new) }
+}
+
+fn succeeded(state: &mut State, operation: &Operation) -> Next {
+    let Kind::Update { version, settings_before } = &operation.kind else { return Next::Done };
+    if *version {
+        say(state, operation, "New application version was deployed to running EC2 instances.");
+    }
+    if settings_before.is_some() {
+        say(state, operation, "Successfully deployed new configuration to environment.");
+    }
+    done(state, operation)
 }
 
 fn done(state: &mut State, operation: &Operation) -> Next {
@@ -149,18 +174,42 @@ fn rolled_back(state: &mut State, operation: &Operation) -> Next {
         let see = "For more information, see troubleshooting documentation.";
         fail(state, operation, &format!("Update environment operation is complete, but with errors. {see}"));
     }
-    if operation.placed.iter().any(|one| one.failed.is_none()) {
+    if has_new_instances(state, operation) {
         fail(state, operation, MIXED);
     }
     Next::Done
 }
 
+/// Whether instances run the version that was given up.
+fn has_new_instances(state: &State, operation: &Operation) -> bool {
+    let Some(environment) = state.environment(&operation.environment) else { return false };
+    environment.instances.iter().filter_map(|instance| instance.deployment.as_ref()).any(|deployment| {
+        deployment.number == environment.deployment
+            && deployment.status == "Deployed"
+            && Some(&deployment.label) != environment.version_label.as_ref()
+    })
+}
+
 const MIXED: &str = "During an aborted deployment, some instances may have deployed the new application version. To \
                      ensure all instances are running the same version, re-deploy the appropriate application version.";
 
-fn aborted(state: &mut State, operation: &Operation, request: &str) -> Next {
+/// A deployment that was given up: on old instances it stays where it arrived, and new ones go.
+fn aborted(state: &mut State, operation: &mut Operation, policy: Policy, request: &str) -> Next {
+    let (launched, before) = (operation.rollout.launched.clone(), operation.rollout.before.clone());
+    rollout::serve(state, &operation.environment, &before, true);
+    let is_there = |environment: &Environment| environment.instances.iter().any(|it| launched.contains(&it.id));
+    if state.environment(&operation.environment).is_some_and(is_there) {
+        deployment::tell_removed(state, operation, &launched);
+        return rollout::remove(state, operation, &launched);
+    }
+    if let Some(environment) = state.environment_mut(&operation.environment) {
+        environment.new_share = None;
+    }
     restore(state, operation);
-    state.tell(&operation.environment, Some(request), Severity::Error, MIXED);
+    let replaces = matches!(policy, Policy::Immutable | Policy::TrafficSplitting);
+    if !replaces && (launched.is_empty() || has_new_instances(state, operation)) {
+        state.tell(&operation.environment, Some(request), Severity::Error, MIXED);
+    }
     let message = "abortEnvironmentUpdate completed successfully.";
     state.tell(&operation.environment, Some(request), Severity::Info, message);
     Next::Done
