@@ -1,6 +1,7 @@
 //! The front door: which service a request is for, and who is let in.
 
 use axum::body::Body;
+use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use s3s::service::S3Service;
@@ -9,6 +10,7 @@ use super::KEYS;
 use super::beanstalk::faults::Target;
 use super::beanstalk::{self, Beanstalk};
 use super::call::{Answer, Call, CallLog, Scope, Service};
+use super::denied::{self, Denied};
 use super::ecr::{self, Ecr};
 use super::state::{State, Store};
 use super::trouble::{self, Before, Trouble};
@@ -34,6 +36,10 @@ struct Asked {
     action: String,
     /// What it is about, where the action alone does not say.
     resource: Option<String>,
+    /// The caller's ARN.
+    caller: String,
+    /// The body, of services that are asked in one piece.
+    body: Bytes,
 }
 
 impl Front {
@@ -60,7 +66,8 @@ impl Front {
                 // It checks the signature, and so the key, itself.
                 Some(Service::S3) => {
                     let (action, resource) = s3::action(request.method(), request.uri().path(), &query);
-                    let asked = Asked { service: Service::S3, action: action.to_owned(), resource };
+                    let (action, caller) = (action.to_owned(), sts::caller_arn(request.headers()));
+                    let asked = Asked { service: Service::S3, action, resource, caller, body: Bytes::new() };
                     return self.meet(asked, self.answer_s3(request)).await;
                 }
                 Some(service) if KEYS.iter().any(|(key, _)| *key == scope.access_key) => Some(service),
@@ -107,7 +114,8 @@ impl Front {
                 Service::S3 => unknown_service(service.name()).into_http(),
             }
         };
-        self.meet(Asked { service, action, resource }, answer).await
+        let (caller, body) = (sts::caller_arn(&call.headers), call.body.clone());
+        self.meet(Asked { service, action, resource, caller, body }, answer).await
     }
 
     /// Answers, unless what was set to go wrong comes between.
@@ -119,6 +127,7 @@ impl Front {
             _ if let Err(fault) = remembered => {
                 refusal(StatusCode::INTERNAL_SERVER_ERROR, "InternalFailure", &fault.to_string()).into_http()
             }
+            Some(Before::Denied) => self.deny(&asked).into_http(),
             Some(Before::Refused(reason)) => trouble::refusal(asked.service, reason).into_http(),
             Some(Before::Broken) => trouble::closed(),
             None => answer.await,
@@ -127,6 +136,12 @@ impl Front {
             pause(trouble.hold).await;
         }
         if trouble.lost { trouble::closed() } else { response }
+    }
+
+    fn deny(&self, asked: &Asked) -> Answer {
+        let Asked { service, action, resource, caller, body } = asked;
+        let resource = resource.as_deref();
+        self.store.read(|state| denied::refusal(state, &Denied { service: *service, action, caller, resource, body }))
     }
 
     /// What goes wrong with this call; not with those by which things are made to go wrong.

@@ -5,6 +5,7 @@
 pub mod beanstalk;
 mod call;
 pub mod chance;
+mod denied;
 mod ecr;
 mod front;
 pub mod nodes;

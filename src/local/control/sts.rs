@@ -4,7 +4,7 @@ use axum::body::Body;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use chrono::{Duration, Utc};
-use http::Response;
+use http::{HeaderMap, Response};
 use serde::Deserialize;
 
 use super::call::{Call, new_request_id};
@@ -43,12 +43,19 @@ pub(super) fn answer(call: &Call) -> Response<Body> {
 
 /// The caller: the role of the session when its token says so, else the account itself.
 fn caller(call: &Call) -> Vec<Element> {
-    let token = call.headers.get("x-amz-security-token").and_then(|token| STANDARD.decode(token).ok());
-    let (arn, user) = match token.and_then(|token| String::from_utf8(token).ok()) {
-        Some(session) => (session_arn(&session), session_id(&session)),
-        None => (format!("arn:aws:iam::{ACCOUNT}:root"), ACCOUNT.to_owned()),
-    };
-    vec![text("Arn", arn), text("UserId", user), text("Account", ACCOUNT)]
+    let user = session(&call.headers).map_or_else(|| ACCOUNT.to_owned(), |session| session_id(&session));
+    vec![text("Arn", caller_arn(&call.headers)), text("UserId", user), text("Account", ACCOUNT)]
+}
+
+/// The session that a request's token stands for.
+fn session(headers: &HeaderMap) -> Option<String> {
+    let token = headers.get("x-amz-security-token").and_then(|token| STANDARD.decode(token).ok());
+    token.and_then(|token| String::from_utf8(token).ok())
+}
+
+/// The ARN of whoever sends a request with these headers.
+pub(super) fn caller_arn(headers: &HeaderMap) -> String {
+    session(headers).map_or_else(|| format!("arn:aws:iam::{ACCOUNT}:root"), |session| session_arn(&session))
 }
 
 /// A session's ARN; `session` is `role/session name`, which is also what its token holds.

@@ -27,6 +27,8 @@ pub(super) struct Trouble {
 pub(super) enum Before {
     /// It is refused.
     Refused(Reason),
+    /// It is refused since the caller has no right to it.
+    Denied,
     /// The connection breaks.
     Broken,
 }
@@ -45,7 +47,8 @@ pub(super) enum Reason {
 }
 
 /// What goes wrong with calls; all else goes wrong with environments.
-const OF_CALLS: [FaultName; 7] = [
+const OF_CALLS: [FaultName; 8] = [
+    FaultName::Denied,
     FaultName::Throttle,
     FaultName::InternalError,
     FaultName::ServerError,
@@ -64,6 +67,7 @@ pub(super) fn is_near(state: &State, target: Target<'_>) -> bool {
 pub(super) fn meet(state: &mut State, target: Target<'_>) -> Trouble {
     let refused = |reason| Some(Before::Refused(reason));
     let before = [
+        (FaultName::Denied, Some(Before::Denied)),
         (FaultName::Throttle, refused(Reason::Throttled)),
         (FaultName::InternalError, refused(Reason::Failed)),
         (FaultName::ServerError, refused(Reason::Unavailable)),

@@ -27,6 +27,9 @@ pub fn create(state: &mut State, ask: &Ask<'_>) -> Answer {
         return Err(ApiError::new("TooManyEnvironmentsException", message));
     }
     let tier = form.text("Tier.Name").unwrap_or("WebServer");
+    if !matches!(tier, "WebServer" | "Worker") {
+        return Err(ApiError::invalid(format!("Invalid Tier name '{tier}'.")));
+    }
     let cname = wanted_cname(state, ask, name, tier)?;
     // The real service runs its sample application without a label; there is none here.
     let label = form.sized("VersionLabel", 1..=100)?;
@@ -126,7 +129,9 @@ fn endpoint(chance: &Chance, id: &str, options: &Settings) -> String {
 pub fn step(state: &mut State, operation: &mut Operation) -> Next {
     let Some(environment) = state.environment(&operation.environment).cloned() else { return Next::Done };
     let stack = format!("awseb-{}-stack", environment.id);
-    let balanced = settings::is_load_balanced(&environment);
+    // A worker's instances take their work from a queue.
+    let works = environment.tier == "Worker";
+    let balanced = settings::is_load_balanced(&environment) && !works;
     match operation.step {
         0 => {
             let bucket = bucket();
@@ -139,7 +144,9 @@ pub fn step(state: &mut State, operation: &mut Operation) -> Next {
                 return refuse(state, operation, "Environment must have instance profile associated with it.");
             }
             say(state, operation, &format!("Created security group named: {stack}-AWSEBSecurityGroup"));
-            if !balanced {
+            if works {
+                say(state, operation, &format!("Created SQS queue named: {stack}-AWSEBWorkerQueue"));
+            } else if !balanced {
                 say(state, operation, &format!("Created EIP: {}", environment.endpoint));
             }
             Next::Step

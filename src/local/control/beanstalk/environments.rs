@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::local::control::REGION;
 use crate::local::control::query::{Answer, ApiError, Element, Form, members, text, time, tree, words};
 use crate::local::control::state::State;
+use crate::local::control::{ACCOUNT, REGION};
 
 use super::model::{Environment, Instance, Status, arn};
 use super::{Ask, Way, platforms, settings};
@@ -148,7 +148,7 @@ pub fn element(environment: &Environment) -> Vec<Element> {
     if !environment.cname.is_empty() {
         children.push(text("CNAME", &environment.cname));
     }
-    if !environment.instances.is_empty() {
+    if !environment.instances.is_empty() && environment.tier != "Worker" {
         children.push(text("EndpointURL", &environment.endpoint));
     }
     children
@@ -158,7 +158,13 @@ pub fn element(environment: &Environment) -> Vec<Element> {
 pub fn resources(state: &State, ask: &Ask<'_>) -> Answer {
     let environment = named(state, ask.form, "")?;
     let named = |what: &str| format!("awseb-{}-stack-{what}", environment.id);
-    let balanced = settings::is_load_balanced(environment);
+    let works = environment.tier == "Worker";
+    let balanced = settings::is_load_balanced(environment) && !works;
+    let queues = works.then(|| {
+        let queue = named("AWSEBWorkerQueue");
+        let url = format!("https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{queue}");
+        vec![text("Name", queue), text("URL", url)]
+    });
     let balancers = balanced.then(|| vec![text("Name", named("AWSEBLoadBalancer"))]);
     let instances = environment.instances.iter().map(|instance| vec![text("Id", &instance.id)]);
     let resources = vec![
@@ -169,7 +175,7 @@ pub fn resources(state: &State, ask: &Ask<'_>) -> Answer {
         members("LaunchTemplates", [vec![text("Id", named("AWSEBEC2LaunchTemplate"))]]),
         members("LoadBalancers", balancers),
         members("Triggers", []),
-        members("Queues", []),
+        members("Queues", queues),
     ];
     Ok(Some(vec![tree("EnvironmentResources", resources)]))
 }

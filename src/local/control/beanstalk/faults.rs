@@ -26,6 +26,8 @@ pub enum FaultName {
     ServerError,
     /// Calls are refused with status 500.
     InternalError,
+    /// Calls are refused since the caller has no right to them.
+    Denied,
     /// Calls are refused since the caller's session is over.
     ExpiredToken,
     /// The connection breaks before the call takes effect.

@@ -1,6 +1,6 @@
 //! SwapEnvironmentCNAMEs: two names change their environments, and nothing else changes.
 
-use crate::local::control::query::Answer;
+use crate::local::control::query::{Answer, ApiError};
 use crate::local::control::state::State;
 
 use super::faults::{FaultName, Target};
@@ -13,6 +13,14 @@ pub fn swap(state: &mut State, ask: &Ask<'_>) -> Answer {
     let source = environments::ready(state, ask.form, "Source")?.clone();
     let destination = environments::ready(state, ask.form, "Destination")?.clone();
     let target = Target::Environment { id: &source.id, name: &source.name };
+    for environment in [&source, &destination] {
+        if environment.tier == "Worker" {
+            // Its words are not published.
+            let name = &environment.name;
+            let message = format!("Environment {name} is of the Worker tier and has no CNAME to swap.");
+            return Err(ApiError::invalid(message));
+        }
+    }
     if source.id == destination.id || state.use_fault(FaultName::SwapRefused, target) {
         return Err(environments::must_be_ready(&source.name));
     }

@@ -180,3 +180,22 @@ async fn tags_are_kept_and_an_environment_is_busy_while_they_change() {
     );
     assert!(world.refused("ListTagsForResource&ResourceArn=arn:x").await.contains("does not exist"));
 }
+
+#[tokio::test]
+async fn a_worker_runs_without_a_name_of_its_own_and_is_never_swapped() {
+    let world = World::with_shop().await;
+    let worker = "&Tier.Name=Worker&Tier.Type=SQS/HTTP";
+    let create = "CreateEnvironment&ApplicationName=shop&EnvironmentName=jobs&VersionLabel=1&CNAMEPrefix=jobs";
+    let refused = world.refused(&format!("{create}{worker}")).await;
+    assert_eq!(refused, "CNAMEPrefix is not a valid parameter for the Worker tier.");
+    let id = world.environment("jobs", &format!("{worker}&CNAMEPrefix=")).await;
+    assert_eq!((world.field(&id, "Status").await, world.field(&id, "CNAME").await), ("Ready".into(), String::new()));
+    assert_eq!(world.field(&id, "EndpointURL").await, "");
+    let resources = world.ok(&format!("DescribeEnvironmentResources&EnvironmentId={id}")).await;
+    assert!(resources.contains("AWSEBWorkerQueue") && resources.contains("<Id>i-0"), "{resources}");
+    let web = world.environment("shop-a", "").await;
+    for (source, destination) in [(&id, &web), (&web, &id)] {
+        let swap = format!("SwapEnvironmentCNAMEs&SourceEnvironmentId={source}&DestinationEnvironmentId={destination}");
+        assert!(world.refused(&swap).await.contains("Worker tier"));
+    }
+}

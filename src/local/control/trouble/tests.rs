@@ -102,3 +102,31 @@ async fn the_registry_is_opened_and_its_repository_made_once_through_all_of_it()
     let asked = world.control.calls().counts();
     assert!(asked.contains(&("ecr", "CreateRepository".to_owned(), 3)), "{asked:?}");
 }
+
+#[tokio::test]
+async fn a_caller_without_the_right_is_told_which_one_on_what() {
+    let world = World::start().await;
+    let sdk = world.sdk(local());
+    let s3 = aws_sdk_s3::Client::from_conf(aws_sdk_s3::config::Builder::from(&sdk).force_path_style(true).build());
+    let (ecr, eb) = (aws_sdk_ecr::Client::new(&sdk), aws_sdk_elasticbeanstalk::Client::new(&sdk));
+    ["s3", "ecr", "elasticbeanstalk"].iter().for_each(|service| set(&world, FaultName::Denied, service, 0));
+    let denied = s3.get_object().bucket("bundles").key("shop/1.zip").send().await.unwrap_err();
+    let told = |right: &str, arn: &str| {
+        format!(
+            "User: arn:aws:iam::000000000000:root is not authorized to perform: {right} on resource: {arn} because no \
+             identity-based policy allows the {right} action"
+        )
+    };
+    let (code, message) = (denied.code().unwrap(), denied.message().unwrap());
+    assert_eq!((code, message), ("AccessDenied", &*told("s3:GetObject", "\"arn:aws:s3:::bundles/shop/1.zip\"")));
+    let denied = ecr.list_images().repository_name("shop").send().await.unwrap_err();
+    let (code, message) = (denied.code().unwrap(), denied.message().unwrap());
+    let arn = "arn:aws:ecr:local:000000000000:repository/shop";
+    assert_eq!((code, message), ("AccessDeniedException", &*told("ecr:ListImages", arn)));
+    let version = eb.create_application_version().application_name("shop").version_label("1").send();
+    let denied = version.await.unwrap_err();
+    let (code, message) = (denied.code().unwrap(), denied.message().unwrap());
+    let arn = "arn:aws:elasticbeanstalk:local:000000000000:applicationversion/shop/1";
+    assert_eq!((code, message), ("AccessDenied", &*told("elasticbeanstalk:CreateApplicationVersion", arn)));
+    assert_eq!(denied.raw_response().unwrap().status().as_u16(), 403);
+}
