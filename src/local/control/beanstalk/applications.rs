@@ -3,7 +3,7 @@
 use crate::local::control::query::{Answer, ApiError, Element, members, text, time, tree, words};
 use crate::local::control::state::State;
 
-use super::model::{Application, Status, arn};
+use super::model::{Application, Severity, Status, arn};
 use super::{Ask, tags, terminate};
 
 /// Applications in a region (developer guide, "Elastic Beanstalk endpoints and quotas").
@@ -32,8 +32,8 @@ pub fn make(state: &mut State, ask: &Ask<'_>, name: &str, description: &str) -> 
     let tags = tags::read(ask.form, "Tags")?;
     let application = Application { description: description.to_owned(), created: ask.now, tags };
     state.applications.insert(name.to_owned(), application);
-    state.tell_application(name, None, ask.id, "createApplication is starting.");
-    state.tell_application(name, None, ask.id, &format!("Created new Application: {name}"));
+    state.tell_application(name, None, ask.id, Severity::Info, "createApplication is starting.");
+    state.tell_application(name, None, ask.id, Severity::Info, &format!("Created new Application: {name}"));
     Ok(())
 }
 

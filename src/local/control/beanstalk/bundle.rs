@@ -1,5 +1,7 @@
 //! Source bundles, as an instance reads them (developer guide, "Docker platform branch").
 
+mod extensions;
+
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read as _};
 
@@ -100,6 +102,13 @@ pub fn read(bytes: &[u8]) -> Result<Dockerrun, Cause> {
     if as_text(&dockerrun.version) == "1" { Ok(dockerrun) } else { Err(Cause::BadBundle) }
 }
 
+/// What is wrong with the configuration files of the version `label`; what is no zip has none.
+pub fn flaw(label: &str, bytes: &[u8]) -> Option<String> {
+    let files = Files::open(bytes).ok()?;
+    let mut paths = files.names.iter().filter(|path| extensions::is_extension(path));
+    paths.find_map(|path| extensions::flaw(label, path, &files.text(path)?))
+}
+
 /// The login for an image's registry in docker's configuration, as docker writes it and the platform wants it: host,
 /// user name, password. A configuration that points to a credential store has none.
 pub fn login(configuration: &[u8], image: &str) -> Option<(String, String, String)> {
@@ -127,37 +136,49 @@ pub fn login(configuration: &[u8], image: &str) -> Option<(String, String, Strin
     Some((host.to_owned(), user.to_owned(), password.to_owned()))
 }
 
+/// The files of a zip.
+struct Files<'a> {
+    archive: zip::ZipArchive<Cursor<&'a [u8]>>,
+    names: Vec<String>,
+}
+
+impl<'a> Files<'a> {
+    fn open(bytes: &'a [u8]) -> Result<Self, Cause> {
+        let archive = zip::ZipArchive::new(Cursor::new(bytes)).map_err(|_| Cause::BadBundle)?;
+        let names = archive.file_names().filter_map(|name| Some(name.ok()?.into_owned())).collect();
+        Ok(Self { archive, names })
+    }
+
+    fn has(&self, wanted: &str) -> bool {
+        self.names.iter().any(|name| name == wanted)
+    }
+
+    /// The beginning of a file; `None` when there is none that can be read.
+    fn text(&self, name: &str) -> Option<String> {
+        let mut archive = self.archive.clone();
+        let file = archive.by_name(name).ok()?;
+        let mut bytes = Vec::new();
+        file.take(FILE_LIMIT).read_to_end(&mut bytes).ok()?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    }
+}
+
 fn unzip(bytes: &[u8]) -> Result<Vec<u8>, Cause> {
-    let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).map_err(|_| Cause::BadBundle)?;
-    let names: Vec<String> = archive.file_names().filter_map(|name| Some(name.ok()?.into_owned())).collect();
-    let has = |wanted: &str| names.iter().any(|name| name == wanted);
+    let files = Files::open(bytes)?;
     // A Dockerfile wins over the image that a Dockerrun names, and is built; compose files may build as well.
-    if has("Dockerfile") || has("docker-compose.yml") {
+    if files.has("Dockerfile") || files.has("docker-compose.yml") {
         return Err(Cause::NotBuilt);
     }
-    if !has("Dockerrun.aws.json") {
+    if !files.has("Dockerrun.aws.json") {
         return Err(Cause::NothingInBundle);
     }
-    let file = archive.by_name("Dockerrun.aws.json").map_err(|_| Cause::BadBundle)?;
-    let mut json = Vec::new();
-    file.take(FILE_LIMIT).read_to_end(&mut json).map_err(|_| Cause::BadBundle)?;
-    Ok(json)
+    files.text("Dockerrun.aws.json").map(String::into_bytes).ok_or(Cause::BadBundle)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
-
     use super::*;
-
-    fn zipped(files: &[(&str, &str)]) -> Vec<u8> {
-        let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
-        for (name, text) in files {
-            archive.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
-            archive.write_all(text.as_bytes()).unwrap();
-        }
-        archive.finish().unwrap().into_inner()
-    }
+    use crate::local::control::beanstalk::tests::zipped;
 
     const RUN: &str = r#"{"AWSEBDockerrunVersion":"1","Image":{"Name":"127.0.0.1:5000/shop:1","Update":"true"},
         "Ports":[{"ContainerPort":"8080"},{"ContainerPort":9}]}"#;

@@ -5,9 +5,12 @@ use crate::local::control::chance::Chance;
 use crate::local::control::query::{Answer, ApiError};
 use crate::local::control::state::State;
 
-use super::model::{Environment, HealthStatus, Kind, Operation, Settings, Status, random_word};
+use super::ids::random_word;
+use super::model::{Environment, HealthStatus, Kind, Operation, Settings, Status};
 use super::operations::{self, Next, fail, say};
-use super::{Ask, applications, bucket, deployment, environments, platforms, settings, tags, templates, versions};
+use super::{
+    Ask, applications, bucket, deployment, environments, platforms, processing, settings, tags, templates, versions,
+};
 
 /// Environments in a region (developer guide, "Elastic Beanstalk endpoints and quotas").
 const QUOTA: usize = 200;
@@ -33,7 +36,7 @@ pub fn create(state: &mut State, ask: &Ask<'_>) -> Answer {
     let cname = wanted_cname(state, ask, name, tier)?;
     // The real service runs its sample application without a label; there is none here.
     let label = form.sized("VersionLabel", 1..=100)?;
-    versions::must_exist(state, application, label)?;
+    processing::deployable(versions::must_exist(state, application, label)?)?;
     let (stack, mut options) = base(state, ask, application)?;
     settings::apply(&mut options, form)?;
     let id = format!("e-{}", random_word(&state.chance, 10));

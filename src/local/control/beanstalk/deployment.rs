@@ -3,7 +3,8 @@
 use crate::local::control::state::State;
 
 use super::faults::{FaultName, Target};
-use super::model::{Deployment, Environment, Instance, Operation, Reading, instance_id};
+use super::ids::instance_id;
+use super::model::{Deployment, Environment, Instance, Operation, Reading};
 use super::operations::{Next, fail, say};
 use super::settings;
 use super::work::{Cause, DeployWork, Placed, Work};

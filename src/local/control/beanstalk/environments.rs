@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::local::control::query::{Answer, ApiError, Element, Form, members, text, time, tree, words};
+use crate::local::control::query::{Answer, ApiError, Element, Form, members, text, time, tree};
 use crate::local::control::state::State;
 use crate::local::control::{ACCOUNT, REGION};
 
@@ -178,12 +178,6 @@ pub fn resources(state: &State, ask: &Ask<'_>) -> Answer {
         members("Queues", queues),
     ];
     Ok(Some(vec![tree("EnvironmentResources", resources)]))
-}
-
-/// `DescribeEnvironmentManagedActions`: there never are any.
-pub fn managed_actions(state: &State, ask: &Ask<'_>) -> Answer {
-    named(state, ask.form, "")?;
-    Ok(Some(vec![words("ManagedActions", Vec::<String>::new())]))
 }
 
 /// Where requests go, by CNAME. An environment that is being terminated has no load balancer any more.

@@ -43,12 +43,19 @@ impl State {
     }
 
     /// Something happened to an application or one of its versions.
-    pub fn tell_application(&mut self, application: &str, version: Option<&str>, request_id: &str, message: &str) {
+    pub fn tell_application(
+        &mut self,
+        application: &str,
+        version: Option<&str>,
+        request_id: &str,
+        severity: Severity,
+        message: &str,
+    ) {
         self.keep(Event {
             number: 0,
             date: self.now(),
             visible: self.now(),
-            severity: Severity::Info,
+            severity,
             message: message.to_owned(),
             request_id: Some(request_id.to_owned()),
             application: application.to_owned(),

@@ -43,6 +43,8 @@ pub enum FaultName {
     Stuck,
     /// Swaps are refused as if an environment was busy.
     SwapRefused,
+    /// The platform begins an update of its own, of `millis`, just before an environment is to be changed.
+    ManagedUpdate,
     /// A deployment leaves the last instance on the old version and reports success.
     MixedFleet,
     /// The world's clock is `seconds` ahead of this machine's, or behind it.

@@ -13,13 +13,16 @@ mod events;
 pub mod faults;
 mod health;
 mod health_answers;
+mod ids;
 mod immutable;
 mod logs;
+mod managed;
 pub mod model;
 pub mod objects;
 mod operations;
 mod platforms;
 mod policy;
+mod processing;
 mod rolling;
 mod rollout;
 mod scale;
@@ -128,6 +131,7 @@ impl Beanstalk {
         let form = Form::parse(body);
         let (id, now) = self.store.read(|state| (state.chance.uuid().to_string(), state.now()));
         let action = form.text("Action").unwrap_or_default();
+        self.process(now);
         let answer = match self.remember(action, &id) {
             Ok(()) => {
                 let ask = Ask { form: &form, id: &id, now, pace: &self.pace };
@@ -172,7 +176,7 @@ impl Beanstalk {
             "TerminateEnvironment" => self.change(|state| terminate::terminate(state, ask)),
             "DescribeEnvironments" => self.store.read(|state| environments::describe(state, ask)),
             "DescribeEnvironmentResources" => self.store.read(|state| environments::resources(state, ask)),
-            "DescribeEnvironmentManagedActions" => self.store.read(|state| environments::managed_actions(state, ask)),
+            "DescribeEnvironmentManagedActions" => self.store.read(|state| managed::describe(state, ask)),
             "DescribeEvents" => self.store.read(|state| events::describe(state, ask)),
             "DescribeEnvironmentHealth" => self.store.read(|state| health_answers::environment(state, ask)),
             "DescribeInstancesHealth" => self.store.read(|state| health_answers::instances(state, ask)),
@@ -181,6 +185,7 @@ impl Beanstalk {
             "ListTagsForResource" => self.change(|state| tags::list(state, ask)),
             "UpdateTagsForResource" => self.change(|state| tags::update(state, ask)),
             "BeanlineSetFault" => self.change(|state| faults::set(state, ask.form)),
+            "BeanlineManagedUpdate" => self.change(|state| managed::start(state, ask)),
             "BeanlineScale" => self.change(|state| scale::scale(state, ask)),
             "BeanlineClearFaults" => self.change(faults::clear),
             "BeanlineListCalls" => self.store.read(list_calls),
@@ -197,12 +202,21 @@ impl Beanstalk {
 
     async fn create_version(&self, ask: &Ask<'_>) -> Answer {
         let (bucket, key) = versions::bundle(ask)?;
-        if self.objects.get(bucket, key).await.is_err() {
+        let Ok(bytes) = self.objects.get(bucket, key).await else {
             let reason =
                 format!("Unable to download from S3 location (Bucket: {bucket}  Key: {key}). Reason: Not Found");
             return Err(ApiError::invalid(reason));
+        };
+        let flaw = bundle::flaw(ask.form.text("VersionLabel").unwrap_or_default(), &bytes);
+        self.change(|state| versions::create(state, ask, flaw))
+    }
+
+    /// Versions are processed by whoever looks: nobody sees one that should have come further.
+    fn process(&self, now: DateTime<Utc>) {
+        if self.store.read(|state| processing::is_due(state, now)) {
+            let advanced = self.store.change(|state| processing::advance(state, self.pace.step, now));
+            advanced.unwrap_or_else(|fault| tracing::warn!("local cloud: {fault}"));
         }
-        self.change(|state| versions::create(state, ask))
     }
 
     async fn delete_version(&self, ask: &Ask<'_>) -> Answer {

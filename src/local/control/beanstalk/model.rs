@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::processing::Processing;
 use super::rollout::Rollout;
 use super::work::Placed;
-use crate::local::control::chance::Chance;
 use crate::local::control::{ACCOUNT, REGION};
 
 /// Option values by namespace and option name.
@@ -40,8 +40,11 @@ pub struct Version {
     pub bucket: String,
     /// The bundle's key.
     pub key: String,
-    /// `UNPROCESSED` or `PROCESSED`, as on the wire.
+    /// `UNPROCESSED`, `PROCESSING`, `PROCESSED` or `FAILED`, as on the wire.
     pub status: String,
+    /// The look at its files, until it ends.
+    #[serde(default)]
+    pub processing: Option<Processing>,
     /// When it was made.
     pub created: DateTime<Utc>,
     /// Its tags.
@@ -363,6 +366,11 @@ pub enum Kind {
     },
     /// Changes tags.
     Tags,
+    /// Updates the platform, as it does by itself.
+    Managed {
+        /// When it ends.
+        until: DateTime<Utc>,
+    },
     /// Launches instances or removes some, as autoscaling does.
     Scale {
         /// How many there are to be.
@@ -373,21 +381,4 @@ pub enum Kind {
 /// The ARN of something in an application: `environment/shop/shop-1`.
 pub fn arn(resource: &str) -> String {
     format!("arn:aws:elasticbeanstalk:{REGION}:{ACCOUNT}:{resource}")
-}
-
-/// `count` random letters and digits, lower case.
-pub fn random_word(chance: &Chance, count: usize) -> String {
-    const ALPHABET: &[u8] = b"abcdefghijklmnopqrstuvwxyz23456789";
-    let mut dice = chance.uuid().as_u128();
-    let mut word = String::new();
-    for _ in 0..count {
-        word.push(char::from(ALPHABET[(dice % ALPHABET.len() as u128) as usize]));
-        dice /= ALPHABET.len() as u128;
-    }
-    word
-}
-
-/// A new instance's id.
-pub fn instance_id(chance: &Chance) -> String {
-    format!("i-0{}", &chance.uuid().simple().to_string()[..16])
 }

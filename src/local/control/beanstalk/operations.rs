@@ -9,7 +9,7 @@ use crate::local::control::state::State;
 use super::model::{Kind, Operation, Severity, Status};
 use super::rollout::Rollout;
 use super::work::{Outcome, Work};
-use super::{Ask, Pace, create, deployment, logs, scale, swap, terminate, update};
+use super::{Ask, Pace, create, deployment, logs, managed, scale, swap, terminate, update};
 
 /// An operation that waits for a fault to be cleared looks again after this, at the soonest.
 const LEAST_WAIT: Duration = Duration::from_millis(20);
@@ -95,6 +95,7 @@ fn step(state: &mut State, operation: &mut Operation) -> Next {
         Kind::Update { .. } => update::step(state, operation),
         Kind::Swap { other } => swap::step(state, operation, &other.clone()),
         Kind::Terminate => terminate::step(state, operation),
+        Kind::Managed { .. } => managed::step(state, operation),
         Kind::Scale { count } => scale::step(state, operation, *count),
         Kind::Logs { .. } => logs::step(state, operation),
         Kind::Tags => {

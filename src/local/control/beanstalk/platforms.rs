@@ -12,6 +12,11 @@ const STACKS: [&str; 3] = [
     "64bit Amazon Linux 2023 v4.12.1 running Docker",
 ];
 
+/// The newest stack.
+pub fn newest() -> &'static str {
+    STACKS[1]
+}
+
 /// The version and the rest of a stack's name: `v4.13.5`, as in `64bit Amazon Linux 2023 v4.13.5 running Docker`.
 fn version(stack: &str) -> &str {
     stack.split(" v").nth(1).and_then(|rest| rest.split(' ').next()).unwrap_or_default()
@@ -39,7 +44,7 @@ pub fn named(ask: &Ask<'_>) -> Result<Option<&'static str>, ApiError> {
             None => Err(ApiError::invalid(format!("No Solution Stack named '{name}' found."))),
         },
         (None, Some(arn)) => {
-            let newest = STACKS[1];
+            let newest = newest();
             let branch = arn_of(newest).replace(&format!("/{}", version(newest)), "");
             let exact = STACKS.into_iter().find(|stack| arn_of(stack) == arn);
             (exact.or((arn == branch).then_some(newest)))

@@ -6,10 +6,11 @@ use crate::local::control::state::State;
 use super::faults::{FaultName, Target};
 use super::model::{Kind, Operation, Severity, Status};
 use super::operations::{self, Next};
-use super::{Ask, environments};
+use super::{Ask, environments, managed};
 
 /// `SwapEnvironmentCNAMEs`.
 pub fn swap(state: &mut State, ask: &Ask<'_>) -> Answer {
+    managed::come_between(state, ask, "Source");
     let source = environments::ready(state, ask.form, "Source")?.clone();
     let destination = environments::ready(state, ask.form, "Destination")?.clone();
     let target = Target::Environment { id: &source.id, name: &source.name };

@@ -1,6 +1,7 @@
 //! The API against a world in memory. Work on containers is answered here as data, as `nodes.rs` would.
 
 use std::collections::BTreeMap;
+use std::io::{Cursor, Write as _};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -175,6 +176,16 @@ fn placed(work: &DeployWork, fails: &dyn Fn(usize) -> Option<Cause>) -> Vec<Plac
         Placed { instance: instance.clone(), container: if failed.is_some() { old.clone() } else { Some(new) }, failed }
     };
     work.instances.iter().enumerate().map(one).collect()
+}
+
+/// A zip of these files.
+pub(super) fn zipped(files: &[(&str, &str)]) -> Vec<u8> {
+    let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, text) in files {
+        archive.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
+        archive.write_all(text.as_bytes()).unwrap();
+    }
+    archive.finish().unwrap().into_inner()
 }
 
 /// The texts of all elements of that name.

@@ -1,6 +1,6 @@
 //! Refusals, faults, paging, logs, settings: the API against a world in memory.
 
-use super::tests::{ENHANCED, World, texts};
+use super::tests::{ENHANCED, World, texts, zipped};
 
 #[tokio::test]
 async fn what_cannot_be_is_refused_in_the_services_words() {
@@ -198,4 +198,57 @@ async fn a_worker_runs_without_a_name_of_its_own_and_is_never_swapped() {
         let swap = format!("SwapEnvironmentCNAMEs&SourceEnvironmentId={source}&DestinationEnvironmentId={destination}");
         assert!(world.refused(&swap).await.contains("Worker tier"));
     }
+}
+
+#[tokio::test]
+async fn the_platform_updates_itself_between_a_look_and_a_change() {
+    let world = World::with_shop().await;
+    let id = world.environment("shop-a", ENHANCED).await;
+    let look = format!("DescribeEnvironmentManagedActions&EnvironmentId={id}&Status=Running");
+    assert_eq!(texts(&world.ok(&look).await, "ActionId"), Vec::<String>::new());
+    world.ok("BeanlineSetFault&Name=managed-update&Times=1&Millis=50").await;
+    assert_eq!(world.field(&id, "Status").await, "Ready");
+    let update = format!("UpdateEnvironment&EnvironmentId={id}&VersionLabel=2");
+    assert!(world.refused(&update).await.ends_with("Must be Ready."));
+    let action = world.ok(&look).await;
+    assert_eq!(texts(&action, "ActionType"), ["PlatformUpdate"]);
+    world.go_on(&|_| None);
+    assert_eq!(
+        (world.field(&id, "Status").await, world.field(&id, "VersionLabel").await),
+        ("Ready".into(), "1".into())
+    );
+    let own = world.events(&format!("RequestId={}", texts(&action, "ActionId")[0])).await;
+    assert_eq!(own, ["Environment update is starting.", "Environment update completed successfully."]);
+    world.ok(&format!("BeanlineManagedUpdate&EnvironmentId={id}&Millis=50")).await;
+    assert_eq!(world.field(&id, "Status").await, "Updating");
+    world.go_on(&|_| None);
+    world.ok(&update).await;
+}
+
+#[tokio::test]
+async fn a_version_is_processed_and_one_with_a_bad_configuration_file_cannot_be_deployed() {
+    let world = World::with_steps_of(std::time::Duration::from_millis(40)).await;
+    let id = world.environment("shop-a", ENHANCED).await;
+    let run = ("Dockerrun.aws.json", "{}");
+    for (label, extension, end) in [("3", "a: 1", "PROCESSED"), ("4", "a: [", "FAILED")] {
+        let bundle = zipped(&[run, (".ebextensions/1.config", extension)]);
+        world.beanstalk.objects().put("b", label, bundle).await.unwrap();
+        let source = format!("SourceBundle.S3Bucket=b&SourceBundle.S3Key={label}&Process=true");
+        let create = format!("CreateApplicationVersion&ApplicationName=shop&VersionLabel={label}&{source}");
+        assert_eq!(texts(&world.ok(&create).await, "Status"), ["UNPROCESSED"]);
+        let describe = format!("DescribeApplicationVersions&ApplicationName=shop&VersionLabels.member.1={label}");
+        let mut seen = Vec::new();
+        while seen.last().is_none_or(|last| last != end) {
+            let status = texts(&world.ok(&describe).await, "Status").remove(0);
+            if seen.last() != Some(&status) {
+                seen.push(status);
+            }
+        }
+        assert_eq!(seen, ["UNPROCESSED", "PROCESSING", end]);
+        let events = world.events(&format!("ApplicationName=shop&VersionLabel={label}")).await;
+        assert_eq!(*events.last().unwrap(), format!("Finished processing application version {label}"));
+    }
+    let update = format!("UpdateEnvironment&EnvironmentId={id}&VersionLabel");
+    assert_eq!(world.refused(&format!("{update}=4")).await, "Application Version 4 failed to be processed.");
+    world.ok(&format!("{update}=3")).await;
 }

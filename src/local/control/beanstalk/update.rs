@@ -8,16 +8,20 @@ use super::model::{Environment, Kind, Operation, Settings, Severity, Status};
 use super::operations::{self, Next, fail, say};
 use super::policy::Policy;
 use super::rollout::{self, Phase};
-use super::{Ask, deployment, environments, immutable, platforms, rolling, scale, settings, templates, versions};
+use super::{
+    Ask, deployment, environments, immutable, managed, platforms, processing, rolling, scale, settings, templates,
+    versions,
+};
 
 /// `UpdateEnvironment`: a version, settings, or both.
 pub fn update(state: &mut State, ask: &Ask<'_>) -> Answer {
     let form = ask.form;
+    managed::come_between(state, ask, "");
     let environment = environments::ready(state, form, "")?;
     let (id, application) = (environment.id.clone(), environment.application.clone());
     let label = form.sized_if_given("VersionLabel", 1..=100)?;
     if let Some(label) = label {
-        versions::must_exist(state, &application, label)?;
+        processing::deployable(versions::must_exist(state, &application, label)?)?;
     }
     let description = form.sized_if_given("Description", 0..=200)?;
     let mut options = environment.settings.clone();

@@ -3,7 +3,8 @@
 use crate::local::control::query::{Answer, ApiError, Element, members, text, time, tree};
 use crate::local::control::state::State;
 
-use super::model::{Status, Version, arn};
+use super::model::{Severity, Status, Version, arn};
+use super::processing::Processing;
 use super::{Ask, applications, tags};
 
 /// Versions of all applications in a region together (developer guide, "Elastic Beanstalk endpoints and quotas").
@@ -33,14 +34,14 @@ pub fn bundle<'a>(ask: &Ask<'a>) -> Result<(&'a str, &'a str), ApiError> {
     Ok((ask.form.required("SourceBundle.S3Bucket")?, ask.form.required("SourceBundle.S3Key")?))
 }
 
-/// `CreateApplicationVersion`, once it is known that the bundle is there.
-pub fn create(state: &mut State, ask: &Ask<'_>) -> Answer {
+/// `CreateApplicationVersion`, once it is known that the bundle is there, and what is wrong with its files.
+pub fn create(state: &mut State, ask: &Ask<'_>, flaw: Option<String>) -> Answer {
     let form = ask.form;
     let application = form.sized("ApplicationName", 1..=100)?;
     let label = form.sized("VersionLabel", 1..=100)?;
     let description = form.sized_if_given("Description", 0..=200)?.unwrap_or_default();
     let (bucket, key) = bundle(ask)?;
-    let (tags, processed) = (tags::read(form, "Tags")?, form.flag("Process")?);
+    let (tags, process) = (tags::read(form, "Tags")?, form.flag("Process")?);
     if !(form.flag("AutoCreateApplication")?) {
         applications::must_exist(state, application)?;
     }
@@ -63,18 +64,16 @@ pub fn create(state: &mut State, ask: &Ask<'_>) -> Answer {
         description: description.to_owned(),
         bucket: bucket.to_owned(),
         key: key.to_owned(),
-        status: if processed { "PROCESSED" } else { "UNPROCESSED" }.to_owned(),
+        status: "UNPROCESSED".to_owned(),
+        processing: process.then(|| Processing { request_id: ask.id.to_owned(), due: ask.now + ask.pace.step, flaw }),
         created: ask.now,
         tags,
     };
     let result = tree("ApplicationVersion", element(&version));
     state.versions.push(version);
-    let mut tell = |message: &str| state.tell_application(application, Some(label), ask.id, message);
+    let mut tell = |message: &str| state.tell_application(application, Some(label), ask.id, Severity::Info, message);
     tell("createApplicationVersion is starting.");
     tell(&format!("Created new Application Version: {label}"));
-    if processed {
-        tell(&format!("Finished processing application version {label}"));
-    }
     tell("createApplicationVersion completed successfully.");
     Ok(Some(vec![result]))
 }
@@ -122,7 +121,7 @@ pub fn delete(state: &mut State, ask: &Ask<'_>) -> Result<Option<Version>, ApiEr
     let version = index.map(|index| state.versions.remove(index));
     if version.is_some() {
         let message = format!("Deleted Application Version: {label}");
-        state.tell_application(application, Some(label), ask.id, &message);
+        state.tell_application(application, Some(label), ask.id, Severity::Info, &message);
     }
     Ok(version)
 }
