@@ -22,6 +22,11 @@ impl Chance {
         let number = u128::from(halves[0]) << 64 | u128::from(halves[1]);
         uuid::Builder::from_random_bytes(number.to_be_bytes()).into_uuid()
     }
+
+    /// A number below 100.
+    pub(super) fn percent(&self) -> u8 {
+        u8::try_from(self.uuid().as_u128() % 100).unwrap_or_default()
+    }
 }
 
 /// SplitMix64, by Guy L. Steele Jr., Doug Lea and Christine H. Flood ("Fast splittable pseudorandom number

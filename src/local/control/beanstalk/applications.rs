@@ -4,10 +4,7 @@ use crate::local::control::query::{Answer, ApiError, Element, members, text, tim
 use crate::local::control::state::State;
 
 use super::model::{Application, Severity, Status, arn};
-use super::{Ask, tags, terminate};
-
-/// Applications in a region (developer guide, "Elastic Beanstalk endpoints and quotas").
-const QUOTA: usize = 75;
+use super::{Ask, platforms, tags, terminate};
 
 /// The refusal when there is no such application.
 ///
@@ -25,8 +22,9 @@ pub fn must_exist(state: &State, name: &str) -> Result<(), ApiError> {
 /// # Errors
 /// `TooManyApplicationsException`.
 pub fn make(state: &mut State, ask: &Ask<'_>, name: &str, description: &str) -> Result<(), ApiError> {
-    if state.applications.len() >= QUOTA {
-        let message = format!("You cannot have more than {QUOTA} Applications.");
+    let quota = platforms::quota(state, "CreateApplication");
+    if state.applications.len() >= quota {
+        let message = format!("You cannot have more than {quota} Applications.");
         return Err(ApiError::new("TooManyApplicationsException", message));
     }
     let tags = tags::read(ask.form, "Tags")?;

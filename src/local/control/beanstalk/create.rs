@@ -12,9 +12,6 @@ use super::{
     Ask, applications, bucket, deployment, environments, platforms, processing, settings, tags, templates, versions,
 };
 
-/// Environments in a region (developer guide, "Elastic Beanstalk endpoints and quotas").
-const QUOTA: usize = 200;
-
 /// `CreateEnvironment`.
 pub fn create(state: &mut State, ask: &Ask<'_>) -> Answer {
     let form = ask.form;
@@ -25,8 +22,9 @@ pub fn create(state: &mut State, ask: &Ask<'_>) -> Answer {
     if state.environments.iter().filter(living).any(|environment| environment.name == name) {
         return Err(ApiError::invalid(format!("Environment {name} already exists.")));
     }
-    if state.environments.iter().filter(living).count() >= QUOTA {
-        let message = format!("You cannot have more than {QUOTA} Environments.");
+    let quota = platforms::quota(state, "CreateEnvironment");
+    if state.environments.iter().filter(living).count() >= quota {
+        let message = format!("You cannot have more than {quota} Environments.");
         return Err(ApiError::new("TooManyEnvironmentsException", message));
     }
     let tier = form.text("Tier.Name").unwrap_or("WebServer");
@@ -85,7 +83,7 @@ fn legal_name<'a>(ask: &Ask<'a>) -> Result<&'a str, ApiError> {
     Ok(name)
 }
 
-fn wanted_cname(state: &State, ask: &Ask<'_>, name: &str, tier: &str) -> Result<String, ApiError> {
+fn wanted_cname(state: &mut State, ask: &Ask<'_>, name: &str, tier: &str) -> Result<String, ApiError> {
     let prefix = ask.form.sized_if_given("CNAMEPrefix", 4..=63)?;
     if tier == "Worker" {
         return match prefix {
@@ -97,7 +95,7 @@ fn wanted_cname(state: &State, ask: &Ask<'_>, name: &str, tier: &str) -> Result<
         Some(prefix) => environments::cname(prefix),
         None => environments::cname(&format!("{name}.eba-{}", random_word(&state.chance, 8))),
     };
-    match environments::is_taken(state, &cname) {
+    match environments::is_taken(state, &cname) || environments::is_taken_meanwhile(state, name) {
         true => Err(ApiError::invalid(format!("DNS name ({cname}) is not available."))),
         false => Ok(cname),
     }

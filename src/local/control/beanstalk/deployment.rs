@@ -72,7 +72,12 @@ pub fn begin_on(state: &mut State, operation: &mut Operation, ids: &[String]) ->
     let last = environment.instances.last().filter(|last| last.container.is_some());
     let left_out = state.fault(FaultName::MixedFleet, target).and(last).map(|last| &last.id);
     let chosen = environment.instances.iter().filter(|it| ids.contains(&it.id) && Some(&it.id) != left_out);
-    let instances: Vec<_> = chosen.map(|instance| (instance.id.clone(), instance.container.clone())).collect();
+    let mut instances: Vec<_> = chosen.map(|instance| (instance.id.clone(), instance.container.clone())).collect();
+    let last = environment.instances.last().filter(|last| ids.contains(&last.id));
+    if let Some(last) = last.filter(|_| state.use_fault(FaultName::LastFails, target)) {
+        instances.retain(|(id, _)| *id != last.id);
+        operation.fails = Some(last.id.clone());
+    }
     let version = if state.use_fault(FaultName::Rollback, target) { None } else { version };
     let Some(version) = version else {
         let failed = Some(Cause::Unnamed);
@@ -100,7 +105,13 @@ pub fn begin_on(state: &mut State, operation: &mut Operation, ids: &[String]) ->
 }
 
 /// Takes what came of the deployment.
-pub fn take(state: &mut State, operation: &mut Operation, placed: Vec<Placed>) {
+pub fn take(state: &mut State, operation: &mut Operation, mut placed: Vec<Placed>) {
+    if let Some(instance) = operation.fails.take() {
+        let environment = state.environment(&operation.environment);
+        let found = environment.and_then(|environment| environment.instances.iter().find(|it| it.id == instance));
+        let container = found.and_then(|instance| instance.container.clone());
+        placed.push(Placed { instance, container, failed: Some(Cause::Unnamed) });
+    }
     for one in &placed {
         let status = if one.failed.is_some() { "Failed" } else { "Deployed" };
         record(state, &operation.environment, &one.instance, status);

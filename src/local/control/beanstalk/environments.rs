@@ -6,6 +6,7 @@ use crate::local::control::query::{Answer, ApiError, Element, Form, members, tex
 use crate::local::control::state::State;
 use crate::local::control::{ACCOUNT, REGION};
 
+use super::faults::{FaultName, Target};
 use super::model::{Environment, Instance, Status, arn};
 use super::{Ask, Way, platforms, settings};
 
@@ -76,6 +77,12 @@ pub fn is_taken(state: &State, cname: &str) -> bool {
     state.environments.iter().any(|environment| environment.status != Status::Terminated && environment.cname == cname)
 }
 
+/// Whether somebody took the name that an environment is to have after it was seen to be free: the fault `cname-taken`,
+/// for environments of that name, since there is none with an id yet.
+pub fn is_taken_meanwhile(state: &mut State, environment: &str) -> bool {
+    state.use_fault(FaultName::CnameTaken, Target::Environment { id: environment, name: environment })
+}
+
 /// `CheckDNSAvailability`.
 pub fn check_dns(state: &State, ask: &Ask<'_>) -> Answer {
     let cname = cname(ask.form.sized("CNAMEPrefix", 4..=63)?);
@@ -115,13 +122,17 @@ pub fn describe(state: &State, ask: &Ask<'_>) -> Answer {
     Ok(Some(result))
 }
 
+/// An environment's tier.
+pub fn tier(environment: &Environment) -> Vec<Element> {
+    match environment.tier.as_str() {
+        "Worker" => vec![text("Name", "Worker"), text("Type", "SQS/HTTP"), text("Version", "3.0")],
+        name => vec![text("Name", name), text("Type", "Standard"), text("Version", "1.0")],
+    }
+}
+
 /// An environment's description, as four operations return it.
 pub fn element(environment: &Environment) -> Vec<Element> {
     let Environment { name, application, .. } = environment;
-    let tier = match environment.tier.as_str() {
-        "Worker" => [text("Name", "Worker"), text("Type", "SQS/HTTP"), text("Version", "3.0")],
-        name => [text("Name", name), text("Type", "Standard"), text("Version", "1.0")],
-    };
     let mut children = vec![
         text("EnvironmentArn", arn(&format!("environment/{application}/{name}"))),
         text("EnvironmentId", &environment.id),
@@ -133,7 +144,7 @@ pub fn element(environment: &Environment) -> Vec<Element> {
         text("Status", environment.status.word()),
         text("Health", &environment.color),
         text("AbortableOperationInProgress", environment.abortable),
-        tree("Tier", tier.to_vec()),
+        tree("Tier", tier(environment)),
         tree("EnvironmentLinks", Vec::new()),
         time("DateCreated", environment.created),
         time("DateUpdated", environment.updated),

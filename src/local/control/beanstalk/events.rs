@@ -26,10 +26,13 @@ impl State {
         if self.fault(FaultName::NoSuccessEvent, target).is_some() && SUCCESS.iter().any(|s| message.starts_with(s)) {
             return;
         }
+        let request_id = request_id.filter(|_| self.fault(FaultName::NoRequestId, target).is_none());
+        let shuffled = self.fault(FaultName::ShuffledEvents, target).is_some();
+        let tenth = if shuffled { i64::from(self.now().timestamp_subsec_millis() % 100) } else { 0 };
         let delay = self.fault(FaultName::LateEvents, target).map_or(0, |fault| fault.millis);
         let event = Event {
             number: 0,
-            date: self.now(),
+            date: self.now() - chrono::Duration::milliseconds(tenth),
             visible: self.now() + chrono::Duration::milliseconds(delay.into()),
             severity,
             message: message.to_owned(),
@@ -40,6 +43,19 @@ impl State {
             version_label: None,
         };
         self.keep(event);
+        if shuffled {
+            self.shuffle();
+        }
+    }
+
+    /// The last event changes places with the one before, if both bear the same time.
+    fn shuffle(&mut self) {
+        if let [.., before, last] = self.events.as_mut_slice()
+            && before.date == last.date
+        {
+            std::mem::swap(before, last);
+            std::mem::swap(&mut before.number, &mut last.number);
+        }
     }
 
     /// Something happened to an application or one of its versions.

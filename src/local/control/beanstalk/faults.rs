@@ -13,12 +13,19 @@ use crate::local::control::state::State;
 pub enum FaultName {
     /// The registry refuses the instances, as when the instance profile may not read from ECR.
     PullRefused,
-    /// The environment's health is Red whatever its instances answer.
+    /// The environment's health is Red whatever its instances answer; with `millis` only for so long after the last
+    /// operation on it.
     HealthRed,
+    /// The environment's health is Red and Green in turn, each for `millis`, from the end of the last operation on.
+    HealthFlaps,
     /// Events show up `millis` later than they happen.
     LateEvents,
     /// The events that say that an operation succeeded are missing.
     NoSuccessEvent,
+    /// Events bear no request id.
+    NoRequestId,
+    /// Events fall on the same tenth of a second, and each changes places with the one before.
+    ShuffledEvents,
     /// Calls are refused with `Throttling`.
     Throttle,
     /// Calls are refused with status 503.
@@ -39,8 +46,18 @@ pub enum FaultName {
     Slow,
     /// A deployment fails on all instances and leaves them as they were.
     Rollback,
+    /// A deployment fails on the last instance alone.
+    LastFails,
     /// An update does not go on while this is set.
     Stuck,
+    /// The same, and an event says that a stack could not be rolled back.
+    StackStuck,
+    /// A label turns out to be taken when a version of it is made.
+    LabelTaken,
+    /// A CNAME turns out to be taken when an environment that is to have it is made.
+    CnameTaken,
+    /// The account may have no more than `most` of what the action makes.
+    Quota,
     /// Swaps are refused as if an environment was busy.
     SwapRefused,
     /// The platform begins an update of its own, of `millis`, just before an environment is to be changed.
@@ -73,12 +90,19 @@ pub struct SetFault {
     /// A difference in seconds, for faults that have one.
     #[serde(default)]
     pub seconds: i64,
+    /// How probable it is each time, in percent; `None`: it is certain.
+    #[serde(default)]
+    pub percent: Option<u8>,
+    /// A number of things, for faults that have one.
+    #[serde(default)]
+    pub most: u32,
 }
 
 impl SetFault {
     /// A fault everywhere, until it is cleared.
     pub fn new(name: FaultName) -> Self {
-        Self { name, service: None, skip: 0, action: None, environment: None, times: None, millis: 0, seconds: 0 }
+        let (service, action, environment, times, percent) = (None, None, None, None, None);
+        Self { name, service, skip: 0, action, environment, times, millis: 0, seconds: 0, percent, most: 0 }
     }
 
     fn is_for(&self, name: FaultName, target: &Target<'_>) -> bool {
@@ -135,6 +159,9 @@ impl State {
     pub fn take_fault(&mut self, name: FaultName, target: Target<'_>) -> Option<SetFault> {
         let index = self.faults.iter().position(|fault| fault.is_for(name, &target))?;
         let fault = &mut self.faults[index];
+        if fault.percent.is_some_and(|percent| self.chance.percent() >= percent) {
+            return None;
+        }
         if fault.skip > 0 {
             fault.skip -= 1;
             return None;
@@ -152,8 +179,8 @@ impl State {
 /// The largest number that a fault may be given: an hour in milliseconds.
 const MOST: usize = 3_600_000;
 
-/// `BeanlineSetFault(Name, Service?, ForAction?, Environment?, Skip?, Times?, Millis?, Seconds?)`: a call of our own, for
-/// tests from outside.
+/// `BeanlineSetFault(Name, Service?, ForAction?, Environment?, Skip?, Times?, Millis?, Seconds?, Percent?, Most?)`: a call
+/// of our own, for tests from outside.
 pub fn set(state: &mut State, form: &Form) -> Answer {
     let name = form.required("Name")?;
     let known = serde_json::from_value(serde_json::Value::from(name));
@@ -171,6 +198,8 @@ pub fn set(state: &mut State, form: &Form) -> Answer {
         times: number("Times", 1)?,
         seconds: form.text("Seconds").and_then(|seconds| seconds.parse().ok()).unwrap_or_default(),
         millis: number("Millis", 0)?.unwrap_or_default(),
+        percent: number("Percent", 0)?.and_then(|percent| u8::try_from(percent).ok()),
+        most: number("Most", 0)?.unwrap_or_default(),
     });
     Ok(None)
 }
@@ -200,5 +229,9 @@ mod tests {
         let met = [(); 3].map(|()| state.use_fault(FaultName::AnswerLost, put));
         assert_eq!(met, [false, true, false], "the second call");
         assert!(set(&mut state, &Form::parse("Name=bad-weather")).is_err());
+        set(&mut state, &Form::parse("Name=throttle&Service=sts&Percent=30")).unwrap();
+        let ask = Target::Call { service: "sts", action: "GetCallerIdentity" };
+        let met = (0..1000).filter(|_| state.use_fault(FaultName::Throttle, ask)).count();
+        assert!((200..400).contains(&met), "{met} of a thousand");
     }
 }

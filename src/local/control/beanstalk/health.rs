@@ -102,7 +102,12 @@ fn color(state: &State, environment: &Environment, judgement: &Judgement) -> &'s
 
 fn is_told_red(state: &State, environment: &Environment) -> bool {
     let target = Target::Environment { id: &environment.id, name: &environment.name };
-    environment.status == Status::Ready && state.fault(FaultName::HealthRed, target).is_some()
+    let rests = (state.now() - environment.updated).num_milliseconds();
+    let red = state.fault(FaultName::HealthRed, target);
+    let red = red.is_some_and(|fault| fault.millis == 0 || rests < i64::from(fault.millis));
+    let flaps = state.fault(FaultName::HealthFlaps, target);
+    let flaps = flaps.is_some_and(|fault| (rests / i64::from(fault.millis.max(1))) % 2 == 0);
+    environment.status == Status::Ready && (red || flaps)
 }
 
 /// When the operation on its instances that is under way began.

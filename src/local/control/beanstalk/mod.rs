@@ -36,6 +36,8 @@ mod tests;
 #[cfg(test)]
 mod tests_of_calls;
 #[cfg(test)]
+mod tests_of_faults;
+#[cfg(test)]
 mod tests_of_policies;
 mod update;
 mod versions;
@@ -164,8 +166,10 @@ impl Beanstalk {
             "CreateStorageLocation" => self.create_storage_location().await,
             "CheckDNSAvailability" => self.store.read(|state| environments::check_dns(state, ask)),
             "ListAvailableSolutionStacks" => platforms::list_stacks(),
-            "ListPlatformVersions" => platforms::list_versions(),
-            "DescribeAccountAttributes" => platforms::account_attributes(),
+            "ListPlatformVersions" => platforms::list_versions(ask),
+            "ListPlatformBranches" => platforms::list_branches(ask),
+            "DescribePlatformVersion" => platforms::describe_version(ask),
+            "DescribeAccountAttributes" => self.store.read(platforms::account_attributes),
             "CreateConfigurationTemplate" => self.change(|state| templates::create(state, ask)),
             "DeleteConfigurationTemplate" => self.change(|state| templates::delete(state, ask)),
             "DescribeConfigurationSettings" => self.store.read(|state| settings::describe(state, ask)),

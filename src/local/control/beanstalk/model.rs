@@ -335,6 +335,9 @@ pub struct Operation {
     pub placed: Vec<Placed>,
     /// The call that asked to give it up.
     pub abort: Option<String>,
+    /// The instance that a deployment was told to fail on.
+    #[serde(default)]
+    pub fails: Option<String>,
     /// How far a deployment is that reaches the instances bit by bit.
     #[serde(default)]
     pub rollout: Rollout,

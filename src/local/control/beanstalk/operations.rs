@@ -50,6 +50,7 @@ pub fn begin(state: &mut State, ask: &Ask<'_>, environment: &str, kind: Kind, st
         at_work: false,
         placed: Vec::new(),
         abort: None,
+        fails: None,
         rollout: Rollout::default(),
     });
 }

@@ -1,6 +1,6 @@
 //! Option settings.
 
-use crate::local::control::query::{Answer, ApiError, Element, Form, members, text, time};
+use crate::local::control::query::{Answer, ApiError, Element, Form, members, text, time, tree};
 use crate::local::control::state::State;
 
 use super::model::{Environment, Kind, Settings};
@@ -194,6 +194,8 @@ pub fn describe(state: &State, ask: &Ask<'_>) -> Answer {
             text("PlatformArn", platforms::arn_of(&environment.stack)),
             text("Description", &environment.description),
             text("DeploymentStatus", status),
+            // Not in the public model; the service sends it, and the EB CLI reads it.
+            tree("Tier", environments::tier(environment)),
             time("DateCreated", environment.created),
             time("DateUpdated", environment.updated),
             options(settings),

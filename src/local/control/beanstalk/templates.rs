@@ -6,9 +6,6 @@ use crate::local::control::state::State;
 use super::model::{Environment, Status, Template};
 use super::{Ask, applications, environments, platforms, settings};
 
-/// Templates in a region (developer guide, "Elastic Beanstalk endpoints and quotas").
-const QUOTA: usize = 2000;
-
 /// A template by name.
 ///
 /// # Errors
@@ -28,8 +25,9 @@ pub fn create(state: &mut State, ask: &Ask<'_>) -> Answer {
     if must_exist(state, application, name).is_ok() {
         return Err(ApiError::invalid(format!("Configuration Template {name} already exists.")));
     }
-    if state.templates.len() >= QUOTA {
-        let message = format!("You cannot have more than {QUOTA} Configuration Templates.");
+    let quota = platforms::quota(state, "CreateConfigurationTemplate");
+    if state.templates.len() >= quota {
+        let message = format!("You cannot have more than {quota} Configuration Templates.");
         return Err(ApiError::new("TooManyConfigurationTemplatesException", message));
     }
     let source = form.text("SourceConfiguration.TemplateName");

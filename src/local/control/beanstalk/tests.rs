@@ -56,7 +56,15 @@ impl World {
 
     /// The same, with so much time between steps that each can be looked at.
     pub async fn with_steps_of(step: Duration) -> Self {
-        let pace = Pace { step, linger: Duration::ZERO, ask_every: Duration::ZERO, ..Pace::default() };
+        Self::at_pace(Pace { step, linger: Duration::ZERO, ask_every: Duration::ZERO, ..Pace::default() }).await
+    }
+
+    /// The same, whose terminated environments are listed for long.
+    pub async fn lingering() -> Self {
+        Self::at_pace(Pace { step: Duration::ZERO, ask_every: Duration::ZERO, ..Pace::default() }).await
+    }
+
+    async fn at_pace(pace: Pace) -> Self {
         let objects = Arc::new(Memory::default());
         objects.put("b", "k", b"{}".to_vec()).await.unwrap();
         let store = Store::in_memory(State::new("w"));

@@ -2,6 +2,7 @@
 
 use crate::local::control::query::{Answer, ApiError};
 use crate::local::control::state::State;
+use crate::local::control::{ACCOUNT, REGION};
 
 use super::faults::{FaultName, Target};
 use super::model::{Environment, Kind, Operation, Settings, Severity, Status};
@@ -106,9 +107,13 @@ pub fn step(state: &mut State, operation: &mut Operation) -> Next {
         }
         1 => {
             let target = Target::Environment { id: &environment.id, name: &environment.name };
+            if state.fault(FaultName::StackStuck, target).is_some() {
+                return stack_stuck(state, operation);
+            }
             if state.fault(FaultName::Stuck, target).is_some() {
                 return Next::Again;
             }
+            operation.rollout.waits = None;
             let surplus = deployment::surplus(&environment);
             if surplus.is_empty() {
                 return Next::Step;
@@ -133,6 +138,19 @@ pub fn step(state: &mut State, operation: &mut Operation) -> Next {
             (Policy::TrafficSplitting, _) => immutable::step(state, operation, &environment, true),
         },
     }
+}
+
+/// The stack behind an environment can be neither updated nor rolled back; it is told once.
+fn stack_stuck(state: &mut State, operation: &mut Operation) -> Next {
+    if operation.rollout.waits.is_none() {
+        let id = operation.environment.clone();
+        let stack =
+            format!("arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/awseb-{id}-stack/{}", operation.request_id);
+        let message = format!("The stack {stack} associated with environment {id} is in UPDATE_ROLLBACK_FAILED state.");
+        fail(state, operation, &message);
+        operation.rollout.waits = Some(state.now());
+    }
+    Next::Again
 }
 
 /// All at once. Options that instances do not notice restart nothing; only what was launched meanwhile is new to them.

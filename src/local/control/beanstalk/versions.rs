@@ -3,12 +3,10 @@
 use crate::local::control::query::{Answer, ApiError, Element, members, text, time, tree};
 use crate::local::control::state::State;
 
+use super::faults::{FaultName, Target};
 use super::model::{Severity, Status, Version, arn};
 use super::processing::Processing;
-use super::{Ask, applications, tags};
-
-/// Versions of all applications in a region together (developer guide, "Elastic Beanstalk endpoints and quotas").
-const QUOTA: usize = 1000;
+use super::{Ask, applications, platforms, tags};
 
 impl State {
     /// The version of `application` with that label.
@@ -45,12 +43,14 @@ pub fn create(state: &mut State, ask: &Ask<'_>, flaw: Option<String>) -> Answer 
     if !(form.flag("AutoCreateApplication")?) {
         applications::must_exist(state, application)?;
     }
-    if state.version(application, label).is_some() {
+    let target = Target::Environment { id: label, name: label };
+    if state.version(application, label).is_some() || state.use_fault(FaultName::LabelTaken, target) {
         return Err(ApiError::invalid(format!("Application Version {label} already exists.")));
     }
-    if state.versions.len() >= QUOTA {
+    let quota = platforms::quota(state, "CreateApplicationVersion");
+    if state.versions.len() >= quota {
         let message = format!(
-            "You cannot have more than {QUOTA} Application Versions. Either remove some Application Versions or \
+            "You cannot have more than {quota} Application Versions. Either remove some Application Versions or \
              request a limit increase."
         );
         return Err(ApiError::new("TooManyApplicationVersionsException", message));
