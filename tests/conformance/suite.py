@@ -13,8 +13,8 @@ SERVED = {
         CreateConfigurationTemplate CreateEnvironment CreateStorageLocation DeleteApplication DeleteApplicationVersion
         DeleteConfigurationTemplate DescribeAccountAttributes DescribeApplicationVersions DescribeApplications
         DescribeConfigurationSettings DescribeEnvironmentHealth DescribeEnvironmentManagedActions
-        DescribeEnvironmentResources DescribeEnvironments DescribeEvents DescribeInstancesHealth
-        ListAvailableSolutionStacks ListPlatformVersions ListTagsForResource RequestEnvironmentInfo
+        DescribeEnvironmentResources DescribeEnvironments DescribeEvents DescribeInstancesHealth DescribePlatformVersion
+        ListAvailableSolutionStacks ListPlatformBranches ListPlatformVersions ListTagsForResource RequestEnvironmentInfo
         RetrieveEnvironmentInfo SwapEnvironmentCNAMEs TerminateEnvironment UpdateEnvironment UpdateTagsForResource""",
     "ecr": """
         BatchDeleteImage BatchGetImage CreateRepository DeleteRepository DescribeImages DescribeRepositories

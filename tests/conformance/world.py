@@ -116,15 +116,19 @@ class Conformance(unittest.TestCase):
 
     def bundle(self, image):
         """A source bundle that names an image: Dockerrun.aws.json, version 1."""
-        dockerrun = {
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            archive.writestr("Dockerrun.aws.json", self.dockerrun(image))
+        return buffer.getvalue()
+
+    def dockerrun(self, image):
+        """A Dockerrun.aws.json, version 1."""
+        run = {
             "AWSEBDockerrunVersion": "1",
             "Image": {"Name": image, "Update": "true"},
             "Ports": [{"ContainerPort": 8000}],
         }
-        buffer = io.BytesIO()
-        with zipfile.ZipFile(buffer, "w") as archive:
-            archive.writestr("Dockerrun.aws.json", json.dumps(dockerrun))
-        return buffer.getvalue()
+        return json.dumps(run).encode()
 
     def page(self, cname):
         """What a name answers on the router."""

@@ -86,9 +86,8 @@ fn fuzz_docker_config() {
 
 /// Whatever names an image and a port to the platform, or is refused.
 fn dockerrun(bytes: &[u8]) {
-    if let Ok(dockerrun) = bundle::read(bytes)
-        && let Ok((image, _)) = dockerrun.image_and_port()
-    {
+    if let Ok(bundle) = bundle::read(bytes, &bundle::Properties::new()) {
+        let image = &bundle.service.image;
         assert!(image.reference().starts_with(&image.name));
         image.is_always_pulled();
     }
@@ -105,7 +104,8 @@ fn fuzz_dockerrun_and_bundles() {
     let plain = br#"{"AWSEBDockerrunVersion":"1","Image":{"Name":"quay.io/team/shop:1","Update":"true"},"Ports":
         [{"ContainerPort":8080,"HostPort":"80"}],"Authentication":{"Bucket":"b","Key":"k"},"Logging":"/var/log"}"#;
     let login = br#"{"auths":{"quay.io":{"auth":"bWU6b2J2aW91cy1mYWtl"}}}"#;
-    fuzz(&[plain, login, &zip.bytes], dockerrun);
+    let compose = b"services: {web: {image: \"shop:${TAG:-1}\", ports: ['80:8080'], env_file: .env}}";
+    fuzz(&[plain, login, compose, &zip.bytes], dockerrun);
 }
 
 /// What is read is written the same, and read again.

@@ -104,8 +104,8 @@ fn bundles_name_images(cloud: &Cloud) -> Vec<String> {
     for version in versions {
         let bytes = at_once(cloud.control.beanstalk().objects().get(&version.bucket, &version.key));
         let named = bytes.ok().and_then(|bytes| {
-            let run = bundle::read(&bytes).ok()?;
-            run.image_and_port().ok().map(|(image, _)| image.reference())
+            let bundle = bundle::read(&bytes, &bundle::Properties::new()).ok()?;
+            Some(bundle.service.image.reference())
         });
         if named.is_none_or(|name| name != crate::cloud::reference(&version.label).to_string()) {
             broken.push(format!("4: the bundle of version {} does not name its image", version.label));

@@ -100,8 +100,7 @@ impl Cloud {
         let launch = self.launch_of(&work.environment);
         let bytes = at_once(self.control.beanstalk().objects().get(&work.bucket, &work.key));
         let image = bytes.map_err(|_| Cause::BadBundle).and_then(|bytes| {
-            let run = bundle::read(&bytes)?;
-            run.image_and_port().map(|(image, _)| image.reference())
+            bundle::read(&bytes, &bundle::Properties::new()).map(|bundle| bundle.service.image.reference())
         });
         let pulled = image.and_then(|name| match self.digest(&name) {
             _ if work.pull_refused => Err(Cause::RegistryRefused),

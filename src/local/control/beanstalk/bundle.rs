@@ -1,5 +1,6 @@
 //! Source bundles, as an instance reads them (developer guide, "Docker platform branch").
 
+mod compose;
 mod extensions;
 
 use std::collections::BTreeMap;
@@ -9,26 +10,47 @@ use base64::Engine as _;
 use serde::Deserialize;
 
 use super::work::Cause;
+pub use compose::Properties;
 
 /// More than this of a file in a bundle is not read.
 const FILE_LIMIT: u64 = 1 << 20;
 
-/// `Dockerrun.aws.json`, version 1.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct Dockerrun {
-    #[serde(rename = "AWSEBDockerrunVersion")]
-    version: serde_json::Value,
-    /// The image to run.
-    pub image: Option<Image>,
+/// What an instance runs.
+#[derive(Clone, Debug)]
+pub struct Bundle {
+    /// The container that serves.
+    pub service: Service,
     /// Where the login for a private registry lies.
     pub authentication: Option<Authentication>,
+}
+
+/// A container that serves.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// The image to run.
+    pub image: Image,
+    /// The port that it listens on; 0 when nothing leads there.
+    pub port: u16,
+    /// Replaces the image's entrypoint.
+    pub entrypoint: Option<Vec<String>>,
+    /// Replaces the image's command.
+    pub command: Option<Vec<String>>,
+    /// Its environment variables.
+    pub variables: Vec<(String, String)>,
+}
+
+/// `Dockerrun.aws.json`, version 1, or version 3, which has nothing but a login.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Dockerrun {
+    #[serde(rename = "AWSEBDockerrunVersion")]
+    version: serde_json::Value,
+    image: Option<Image>,
+    authentication: Option<Authentication>,
     #[serde(default)]
     ports: Vec<Port>,
-    /// Words that replace the image's entrypoint.
-    pub entrypoint: Option<String>,
-    /// Words that replace the image's command.
-    pub command: Option<String>,
+    entrypoint: Option<String>,
+    command: Option<String>,
 }
 
 /// The image to run.
@@ -45,9 +67,11 @@ pub struct Image {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Authentication {
-    /// Its bucket.
+    /// Its bucket; version 3 writes small letters.
+    #[serde(alias = "bucket")]
     pub bucket: String,
     /// Its key.
+    #[serde(alias = "key")]
     pub key: String,
 }
 
@@ -58,16 +82,28 @@ struct Port {
 }
 
 impl Dockerrun {
-    /// The image, and the port that it listens on: the first one listed, the others are not used.
-    ///
-    /// # Errors
-    /// [`Cause::BadBundle`] when either is missing: both are needed to run an image.
-    pub fn image_and_port(&self) -> Result<(&Image, u16), Cause> {
-        let image = self.image.as_ref().ok_or(Cause::BadBundle)?;
-        let port = self.ports.first().ok_or(Cause::BadBundle)?;
-        let port = as_text(&port.container_port).parse().map_err(|_| Cause::BadBundle)?;
-        Ok((image, port))
+    fn parse(json: &[u8], version: &str) -> Result<Self, Cause> {
+        let run: Self = serde_json::from_slice(json).map_err(|_| Cause::BadBundle)?;
+        if as_text(&run.version) == version { Ok(run) } else { Err(Cause::BadBundle) }
     }
+
+    /// The image and the port that it listens on, which are both needed; the first port listed, the others are not used.
+    fn bundle(self, properties: &Properties) -> Result<Bundle, Cause> {
+        let port = self.ports.first().ok_or(Cause::BadBundle)?;
+        let service = Service {
+            image: self.image.ok_or(Cause::BadBundle)?,
+            port: as_text(&port.container_port).parse().map_err(|_| Cause::BadBundle)?,
+            entrypoint: self.entrypoint.as_deref().map(words),
+            command: self.command.as_deref().map(words),
+            variables: properties.clone().into_iter().collect(),
+        };
+        Ok(Bundle { service, authentication: self.authentication })
+    }
+}
+
+/// `Entrypoint` and `Command` are one text each.
+fn words(text: &str) -> Vec<String> {
+    text.split_whitespace().map(str::to_owned).collect()
 }
 
 impl Image {
@@ -88,18 +124,26 @@ fn as_text(value: &serde_json::Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// Reads a bundle: a zip, or a `Dockerrun.aws.json` by itself.
+/// Reads a bundle: a zip, or a `Dockerrun.aws.json` or `docker-compose.yml` by itself, for an environment with these
+/// properties.
 ///
 /// # Errors
 /// The cause that the instance reports.
-pub fn read(bytes: &[u8]) -> Result<Dockerrun, Cause> {
-    let json = if bytes.starts_with(b"PK") { unzip(bytes)? } else { bytes.to_vec() };
-    let dockerrun: Dockerrun = serde_json::from_slice(&json).map_err(|_| match json.trim_ascii_start().first() {
-        // A Dockerfile may be uploaded by itself too.
-        Some(b'{') | None => Cause::BadBundle,
-        Some(_) => Cause::NotBuilt,
-    })?;
-    if as_text(&dockerrun.version) == "1" { Ok(dockerrun) } else { Err(Cause::BadBundle) }
+pub fn read(bytes: &[u8], properties: &Properties) -> Result<Bundle, Cause> {
+    if bytes.starts_with(b"PK") {
+        return unzip(bytes, properties);
+    }
+    match bytes.trim_ascii_start().first() {
+        Some(b'{') | None => Dockerrun::parse(bytes, "1")?.bundle(properties),
+        Some(_) => {
+            let text = String::from_utf8_lossy(bytes);
+            // A Dockerfile may be uploaded by itself too.
+            if !compose::is_compose(&text) {
+                return Err(Cause::NotBuilt);
+            }
+            Ok(Bundle { service: compose::read(&text, properties, &|_| None)?, authentication: None })
+        }
+    }
 }
 
 /// What is wrong with the configuration files of the version `label`; what is no zip has none.
@@ -163,16 +207,22 @@ impl<'a> Files<'a> {
     }
 }
 
-fn unzip(bytes: &[u8]) -> Result<Vec<u8>, Cause> {
+fn unzip(bytes: &[u8], properties: &Properties) -> Result<Bundle, Cause> {
     let files = Files::open(bytes)?;
-    // A Dockerfile wins over the image that a Dockerrun names, and is built; compose files may build as well.
-    if files.has("Dockerfile") || files.has("docker-compose.yml") {
+    if flaw("", bytes).is_some() {
+        return Err(Cause::BadBundle);
+    }
+    let dockerrun = files.text("Dockerrun.aws.json");
+    if let Some(text) = files.text("docker-compose.yml") {
+        let service = compose::read(&text, properties, &|name| files.text(name))?;
+        let run = dockerrun.map(|json| Dockerrun::parse(json.as_bytes(), "3")).transpose()?;
+        return Ok(Bundle { service, authentication: run.and_then(|run| run.authentication) });
+    }
+    // A Dockerfile wins over the image that a Dockerrun names, and is built.
+    if files.has("Dockerfile") {
         return Err(Cause::NotBuilt);
     }
-    if !files.has("Dockerrun.aws.json") {
-        return Err(Cause::NothingInBundle);
-    }
-    files.text("Dockerrun.aws.json").map(String::into_bytes).ok_or(Cause::BadBundle)
+    Dockerrun::parse(dockerrun.ok_or(Cause::NothingInBundle)?.as_bytes(), "1")?.bundle(properties)
 }
 
 #[cfg(test)]
@@ -186,10 +236,11 @@ mod tests {
     #[test]
     fn a_bundle_is_a_zip_or_the_one_file() {
         for bytes in [RUN.as_bytes().to_vec(), zipped(&[("a/b", ""), ("Dockerrun.aws.json", RUN)])] {
-            let run = read(&bytes).unwrap();
-            let (image, port) = run.image_and_port().unwrap();
-            assert_eq!((image.reference().as_str(), port), ("127.0.0.1:5000/shop:1", 8080));
-            assert!(image.is_always_pulled());
+            let properties = Properties::from([("A".to_owned(), "b".to_owned())]);
+            let service = read(&bytes, &properties).unwrap().service;
+            assert_eq!((service.image.reference().as_str(), service.port), ("127.0.0.1:5000/shop:1", 8080));
+            assert!(service.image.is_always_pulled());
+            assert_eq!(service.variables, [("A".to_owned(), "b".to_owned())]);
         }
         let plain = Image { name: "127.0.0.1:5000/shop".into(), update: Some("false".into()) };
         assert_eq!(plain.reference(), "127.0.0.1:5000/shop:latest");
@@ -207,12 +258,29 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_a_bundle_is_told_as_the_instance_tells_it() {
-        let cause = |bytes: &[u8]| read(bytes).err();
+        let cause = |bytes: &[u8]| read(bytes, &Properties::new()).err();
         assert_eq!(cause(&zipped(&[("Dockerfile", "FROM x"), ("Dockerrun.aws.json", RUN)])), Some(Cause::NotBuilt));
         assert_eq!(cause(b"FROM x"), Some(Cause::NotBuilt));
         assert_eq!(cause(&zipped(&[("shop/Dockerrun.aws.json", RUN)])), Some(Cause::NothingInBundle));
         assert_eq!(cause(b"PK nonsense"), Some(Cause::BadBundle));
         assert_eq!(cause(br#"{"AWSEBDockerrunVersion":2}"#), Some(Cause::BadBundle));
-        assert_eq!(read(br#"{"AWSEBDockerrunVersion":1}"#).unwrap().image_and_port().err(), Some(Cause::BadBundle));
+        assert_eq!(cause(br#"{"AWSEBDockerrunVersion":1}"#), Some(Cause::BadBundle));
+        let bad = [("Dockerrun.aws.json", RUN), (".ebextensions/1.config", "a: [")];
+        assert_eq!(cause(&zipped(&bad)), Some(Cause::BadBundle));
+        let hooks =
+            [("Dockerrun.aws.json", RUN), (".ebextensions/1.config", "a: 1"), (".platform/hooks/prebuild/1", "#!")];
+        assert_eq!(cause(&zipped(&hooks)), None);
+    }
+
+    #[test]
+    fn a_compose_file_may_have_its_login_beside_it() {
+        let compose = ("docker-compose.yml", "services: {web: {image: quay.io/shop, ports: ['80:8080']}}");
+        let login = r#"{"AWSEBDockerrunVersion":"3","Authentication":{"bucket":"b","key":"k"}}"#;
+        let bundle = read(&zipped(&[compose, ("Dockerrun.aws.json", login)]), &Properties::new()).unwrap();
+        let place = bundle.authentication.unwrap();
+        assert_eq!((place.bucket.as_str(), place.key.as_str(), bundle.service.port), ("b", "k", 8080));
+        assert!(read(compose.1.as_bytes(), &Properties::new()).is_ok(), "the one file alone");
+        let other = zipped(&[compose, ("Dockerrun.aws.json", RUN)]);
+        assert_eq!(read(&other, &Properties::new()).err(), Some(Cause::BadBundle), "version 1 has no place beside it");
     }
 }

@@ -24,7 +24,7 @@ pub enum FaultName {
     NoSuccessEvent,
     /// Events bear no request id.
     NoRequestId,
-    /// Events fall on the same tenth of a second, and each changes places with the one before.
+    /// Events fall on the same tenth of a second, and every other one changes places with the one before.
     ShuffledEvents,
     /// Calls are refused with `Throttling`.
     Throttle,

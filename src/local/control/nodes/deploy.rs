@@ -27,6 +27,7 @@ struct Run {
     port: u16,
     entrypoint: Option<Vec<String>>,
     command: Option<Vec<String>>,
+    variables: Vec<(String, String)>,
 }
 
 /// A deployment's log, which ends up as an object in Beanstalk's bucket (developer guide, "Deployment logs").
@@ -83,14 +84,14 @@ impl Nodes {
                 return Err(Cause::BadBundle);
             }
         };
-        let dockerrun = bundle::read(&bytes)?;
-        let (image, port) = dockerrun.image_and_port()?;
+        let bundle = bundle::read(&bytes, &work.variables.iter().cloned().collect())?;
+        let (image, port) = (&bundle.service.image, bundle.service.port);
         let name = image.reference();
         log.line(format!("Pulling {name}")).await;
         if work.pull_refused {
             return Err(Cause::RegistryRefused);
         }
-        let login = match &dockerrun.authentication {
+        let login = match &bundle.authentication {
             _ if name.starts_with(&format!("{}/", self.ground.registry.host)) => Some(self.ground.registry.clone()),
             Some(place) => self.login(place, &name).await,
             None => None,
@@ -108,8 +109,9 @@ impl Nodes {
                 image_id: id.as_str().to_owned(),
                 image: name,
                 port,
-                entrypoint: dockerrun.entrypoint.as_deref().map(words),
-                command: dockerrun.command.as_deref().map(words),
+                entrypoint: bundle.service.entrypoint,
+                command: bundle.service.command,
+                variables: bundle.service.variables,
             }),
             Err(fault) => {
                 log.line(fault.to_string()).await;
@@ -173,7 +175,7 @@ impl Nodes {
             image: run.image_id.clone(),
             entrypoint: run.entrypoint.clone(),
             command: run.command.clone(),
-            env: work.variables.iter().map(|(name, value)| (name.clone(), Secret::open(value))).collect(),
+            env: run.variables.iter().map(|(name, value)| (name.clone(), Secret::open(value))).collect(),
             labels,
             network: Some(self.ground.network.clone()),
             dns: self.ground.dns.clone(),
@@ -199,9 +201,4 @@ impl Nodes {
             pause(TICK).await;
         }
     }
-}
-
-/// `Entrypoint` and `Command` of a bundle are one text each.
-fn words(text: &str) -> Vec<String> {
-    text.split_whitespace().map(str::to_owned).collect()
 }

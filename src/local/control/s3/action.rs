@@ -2,7 +2,7 @@
 
 use http::Method;
 
-/// The operation's name, and what it changes, as `bucket/key` in the request's own encoding. `query` is the request's, taken apart.
+/// The operation's name, and what it is about, as `bucket/key` in the request's own encoding. `query` is the request's, taken apart.
 pub(in crate::local::control) fn action(
     method: &Method,
     path: &str,
@@ -28,8 +28,7 @@ pub(in crate::local::control) fn action(
         ("HEAD", ..) => "HeadObject",
         _ => "GetObject",
     };
-    let changes = !action.starts_with("Get") && !action.starts_with("Head") && !action.starts_with("List");
-    (action, changes.then(|| path.trim_end_matches('/').to_owned()))
+    (action, (!path.is_empty()).then(|| path.trim_end_matches('/').to_owned()))
 }
 
 #[cfg(test)]
@@ -46,7 +45,7 @@ mod tests {
         assert_eq!(told(Method::PUT, "/b/shop/1.zip", &["x-id"]), ("PutObject", Some("b/shop/1.zip".into())));
         assert_eq!(told(Method::PUT, "/b", &[]), ("CreateBucket", Some("b".into())));
         assert_eq!(told(Method::PUT, "/b/k", &["partNumber", "uploadId"]).0, "UploadPart");
-        assert_eq!(told(Method::GET, "/b/", &["list-type"]), ("ListObjectsV2", None));
+        assert_eq!(told(Method::GET, "/b/", &["list-type"]), ("ListObjectsV2", Some("b".into())));
         assert_eq!(told(Method::HEAD, "/b/k", &[]).0, "HeadObject");
     }
 }
