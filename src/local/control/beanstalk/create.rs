@@ -2,7 +2,7 @@
 
 use crate::local::control::REGION;
 use crate::local::control::chance::Chance;
-use crate::local::control::query::{Answer, ApiError};
+use crate::local::control::query::{Answer, ApiError, Form};
 use crate::local::control::state::State;
 
 use super::ids::random_word;
@@ -101,8 +101,14 @@ fn wanted_cname(state: &mut State, ask: &Ask<'_>, name: &str, tier: &str) -> Res
     }
 }
 
-/// The platform and the options to begin with: a template's, or a platform's without options.
+/// The platform and the options to begin with: a template's, an environment's, or a platform's without options. That an
+/// environment may be named is not documented; the EB CLI clones so.
 fn base(state: &State, ask: &Ask<'_>, application: &str) -> Result<(String, Settings), ApiError> {
+    if let Some(name) = ask.form.text("TemplateSpecification.TemplateSource.EnvironmentName") {
+        let form = Form::parse(&format!("EnvironmentName={name}"));
+        let source = environments::ready(state, &form, "")?;
+        return Ok((source.stack.clone(), source.settings.clone()));
+    }
     match (ask.form.text("TemplateName"), platforms::named(ask)?) {
         (Some(_), Some(_)) => Err(ApiError::new(
             "InvalidParameterCombination",

@@ -125,7 +125,7 @@ async fn a_stack_that_cannot_be_rolled_back_is_told_and_the_environment_stays_up
     world.ok(&format!("UpdateEnvironment&EnvironmentId={id}&VersionLabel=2")).await;
     for _ in 0..3 {
         world.beanstalk.due().unwrap();
-        tokio::time::sleep(Duration::from_millis(30)).await;
+        crate::engine::retry::pause(Duration::from_millis(30)).await;
     }
     let errors = world.events(&format!("EnvironmentId={id}&Severity=ERROR")).await;
     assert_eq!(errors.len(), 1, "{errors:#?}");

@@ -23,9 +23,9 @@ use s3s::dto::{
     CreateMultipartUploadInput, CreateMultipartUploadOutput, DeleteBucketInput, DeleteBucketOutput, DeleteObjectInput,
     DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput, DeletedObject, ETag, ETagCondition,
     GetBucketLocationInput, GetBucketLocationOutput, GetObjectInput, GetObjectOutput, HeadBucketInput,
-    HeadBucketOutput, HeadObjectInput, HeadObjectOutput, ListBucketsInput, ListBucketsOutput, ListObjectsV2Input,
-    ListObjectsV2Output, Object, Owner, PutObjectInput, PutObjectOutput, ServerSideEncryption, StreamingBlob,
-    Timestamp, UploadPartInput, UploadPartOutput,
+    HeadBucketOutput, HeadObjectInput, HeadObjectOutput, ListBucketsInput, ListBucketsOutput, ListObjectsInput,
+    ListObjectsOutput, ListObjectsV2Input, ListObjectsV2Output, Object, Owner, PutObjectInput, PutObjectOutput,
+    ServerSideEncryption, StreamingBlob, Timestamp, UploadPartInput, UploadPartOutput,
 };
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
@@ -312,6 +312,24 @@ impl S3 for Wire {
         let input = req.input;
         Upload::find(&self.0, &input.bucket, &input.key, &input.upload_id).await?.abort().await?;
         answer(AbortMultipartUploadOutput::default())
+    }
+
+    /// The older form, which the EB CLI asks for.
+    async fn list_objects(&self, req: S3Request<ListObjectsInput>) -> Answer<ListObjectsOutput> {
+        let marker = req.input.marker.clone();
+        let page = self.list_objects_v2(req.map_input(Into::into)).await?;
+        Ok(page.map_output(|page| ListObjectsOutput {
+            name: page.name,
+            prefix: page.prefix,
+            marker,
+            max_keys: page.max_keys,
+            is_truncated: page.is_truncated,
+            contents: page.contents,
+            common_prefixes: page.common_prefixes,
+            delimiter: page.delimiter,
+            next_marker: page.next_continuation_token,
+            ..Default::default()
+        }))
     }
 
     async fn list_objects_v2(&self, req: S3Request<ListObjectsV2Input>) -> Answer<ListObjectsV2Output> {
