@@ -7,6 +7,7 @@ use std::fmt;
 ///
 /// `what` is a lower-case fragment without its cause (`could not push shop:1f0c2aa`); causes follow one by one, then the
 /// last lines of whatever produced them, then what to do. The state of the world is said by the report, which knows it.
+#[derive(Clone)]
 pub struct Fault {
     what: String,
     causes: Vec<String>,

@@ -67,6 +67,11 @@ impl ApiError {
         Self { code, message, passing, busy, throttled, expired, fault: Box::new(fault) }
     }
 
+    /// What the reader is told of it.
+    pub fn fault(&self) -> &Fault {
+        &self.fault
+    }
+
     /// For the reader.
     pub fn into_fault(self) -> Fault {
         *self.fault

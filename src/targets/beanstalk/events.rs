@@ -8,6 +8,7 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::history::Usual;
 use super::platform::{PlatformEvent, ServerTime};
 use crate::image::Digest;
 
@@ -21,13 +22,17 @@ pub struct Anchor {
     pub at: ServerTime,
     /// What tells each of them from others.
     pub seen: Vec<String>,
+    /// How long the operations took that the events tell of.
+    #[serde(default)]
+    pub usual: Usual,
 }
 
 impl Anchor {
     /// The anchor after these events, in any order; `None` when there are none.
     pub fn after(events: &[PlatformEvent]) -> Option<Self> {
         let at = events.iter().map(|event| event.at).max()?;
-        Some(Self { at, seen: events.iter().filter(|event| event.at == at).map(mark).collect() })
+        let seen = events.iter().filter(|event| event.at == at).map(mark).collect();
+        Some(Self { at, seen, usual: Usual::of(events) })
     }
 }
 

@@ -1,13 +1,17 @@
 //! AWS Elastic Beanstalk: a candidate environment gets the image, takes the live CNAME over, and the previous one goes.
 
+pub mod api;
 pub mod bundle;
+pub mod call;
 pub mod events;
+pub mod history;
 pub mod operation;
+pub mod pace;
 pub mod platform;
 pub mod verdict;
+pub mod wait;
+pub mod watcher;
 
-mod api;
-mod call;
 mod clean_up;
 mod environment;
 mod hints;
@@ -16,12 +20,11 @@ mod live;
 mod logs;
 mod names;
 mod resume;
+mod since;
 mod survey;
 mod swap;
 mod undo;
 mod version;
-mod wait;
-mod watcher;
 #[cfg(test)]
 mod wire_tests;
 
@@ -46,10 +49,11 @@ use call::{Told, again};
 pub use journal::Journals;
 use journal::Progress;
 use operation::Operation;
+use pace::Pace;
 use resume::Start;
 use serde::{Deserialize, Serialize};
 use verdict::{Demand, Proof, Witness};
-use watcher::{Pace, Watcher};
+use watcher::Watcher;
 
 /// One site on Elastic Beanstalk, blue-green.
 pub struct Beanstalk {
@@ -205,7 +209,7 @@ impl Beanstalk {
     pub fn new(sdk: &SdkConfig, path_style: bool, plan: BeanstalkPlan, context: SiteContext) -> Self {
         let region = sdk.region().map(ToString::to_string).unwrap_or_default();
         let (api, pace) = (Api::new(sdk, path_style), Pace::of(&region));
-        let watcher = Watcher::start(api.clone(), pace);
+        let watcher = Watcher::start(api.clone(), pace, context.clock.clone());
         Self {
             api,
             plan,

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::events::Anchor;
-use super::platform::PlatformEvent;
+use super::platform::{Environment, PlatformEvent};
 
 /// What was asked, and what the environment must show in the end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +15,8 @@ pub enum Kind {
     Create { label: String },
     /// An environment that is there gets this version.
     Update { label: String },
+    /// The environment gets other settings and keeps the version that it runs, which is this one.
+    Configure { label: String },
     /// The environment gets this CNAME.
     Swap { cname: String },
     /// The environment goes away.
@@ -54,12 +56,31 @@ impl Operation {
 }
 
 impl Kind {
+    /// The version that every instance must run in the end; `None` where versions are not touched.
+    pub fn label(&self) -> Option<&str> {
+        match self {
+            Kind::Create { label } | Kind::Update { label } | Kind::Configure { label } => Some(label),
+            Kind::Swap { .. } | Kind::Terminate => None,
+        }
+    }
+
+    /// Whether a Ready environment shows what was asked for.
+    pub fn is_reached(&self, environment: &Environment) -> bool {
+        match self {
+            Kind::Create { label } | Kind::Update { label } | Kind::Configure { label } => {
+                environment.version_label == *label
+            }
+            Kind::Swap { cname } => environment.cname == *cname,
+            Kind::Terminate => false,
+        }
+    }
+
     /// The event with which such an operation begins. AWS lists no event texts: these, and those of success, are what
     /// published logs of environments and the EB CLI's `ebcli/resources/strings.py` have.
     pub fn beginning(&self) -> &'static str {
         match self {
             Kind::Create { .. } => "createEnvironment is starting.",
-            Kind::Update { .. } => "Environment update is starting.",
+            Kind::Update { .. } | Kind::Configure { .. } => "Environment update is starting.",
             Kind::Swap { .. } => "swapEnvironmentCNAMEs is starting.",
             Kind::Terminate => "terminateEnvironment is starting.",
         }
@@ -69,7 +90,7 @@ impl Kind {
     pub fn success(&self) -> &'static str {
         match self {
             Kind::Create { .. } => "Successfully launched environment: ",
-            Kind::Update { .. } => "Environment update completed successfully.",
+            Kind::Update { .. } | Kind::Configure { .. } => "Environment update completed successfully.",
             Kind::Swap { .. } => "Completed swapping CNAMEs for environments ",
             Kind::Terminate => "terminateEnvironment completed successfully.",
         }
@@ -83,6 +104,7 @@ impl fmt::Display for Operation {
         match &self.kind {
             Kind::Create { label } => write!(f, "launch environment {name} with version {label}"),
             Kind::Update { label } => write!(f, "update environment {name} to version {label}"),
+            Kind::Configure { .. } => write!(f, "change the settings of environment {name}"),
             Kind::Swap { cname } => write!(f, "give {cname} to environment {name}"),
             Kind::Terminate => write!(f, "terminate environment {name}"),
         }

@@ -218,6 +218,27 @@ impl PlatformEvent {
     }
 }
 
+/// What an event says about the environment's health: before and now, in colours. The texts are those of published logs:
+/// "Environment health has transitioned from Info to Ok. …" with enhanced health, "… from YELLOW to RED" and "… has been
+/// set to GREEN" with basic health.
+pub fn transition(message: &str) -> Option<(Health, Health)> {
+    let told = message.strip_prefix("Environment health has ")?;
+    let word = |text: &str| text.split(['.', ' ']).next().unwrap_or_default().to_ascii_lowercase();
+    let health = |text: &str| match word(text).as_str() {
+        "ok" | "info" => Health::Green,
+        "warning" => Health::Yellow,
+        "degraded" | "severe" => Health::Red,
+        other => colour(other),
+    };
+    match told.strip_prefix("transitioned from ") {
+        Some(change) => change.split_once(" to ").map(|(from, to)| (health(from), health(to))),
+        None => {
+            let now = told.strip_prefix("transitioned to ").or_else(|| told.strip_prefix("been set to "))?;
+            Some((Health::Grey, health(now)))
+        }
+    }
+}
+
 /// One instance of an environment with enhanced health (DescribeInstancesHealth).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Instance {
@@ -261,5 +282,32 @@ impl fmt::Display for Instance {
             (label, "") => write!(f, "instance {} has version {label}", self.id),
             (label, word) => write!(f, "instance {} has version {label}, {}", self.id, word.to_lowercase()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_of_health_are_read_in_both_kinds_of_reporting() {
+        use Health::{Green, Grey, Red, Yellow};
+        let cases = [
+            (
+                "Environment health has transitioned from Info to Ok. Application update completed 75 seconds ago.",
+                (Green, Green),
+            ),
+            (
+                "Environment health has transitioned from Ok to Severe. 100.0 % of the requests to it fail.",
+                (Green, Red),
+            ),
+            ("Environment health has transitioned from YELLOW to RED", (Yellow, Red)),
+            ("Environment health has transitioned to Pending. There are no instances.", (Grey, Grey)),
+            ("Environment health has been set to GREEN", (Grey, Green)),
+        ];
+        for (text, wanted) in cases {
+            assert_eq!(transition(text), Some(wanted), "{text}");
+        }
+        assert_eq!(transition("Environment update completed successfully."), None);
     }
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::operation::{Kind, Operation};
-use super::platform::{Environment, Instance, PlatformEvent, Severity, Status, colour_word};
+use super::platform::{Environment, Instance, PlatformEvent, Severity, Status, colour_word, transition};
 use crate::inputs::Health;
 
 /// What an operation has come to.
@@ -49,6 +49,8 @@ pub enum Fleet<'a> {
     Unknown,
     /// Basic health: instances report no deployment.
     Basic,
+    /// A policy forbids the question: no later one will be answered either.
+    Denied,
     /// Enhanced health.
     Listed(&'a [Instance]),
 }
@@ -85,6 +87,20 @@ pub struct Held {
     pub missing: Option<Duration>,
 }
 
+impl Held {
+    /// What it will be after `time` if nothing changes.
+    pub fn later(&self, time: Duration) -> Self {
+        let later = |held: Option<Duration>| held.map(|held| held + time);
+        Self {
+            ready: later(self.ready),
+            on_target: later(self.on_target),
+            off_target: later(self.off_target),
+            healthy: later(self.healthy),
+            missing: later(self.missing),
+        }
+    }
+}
+
 /// Texts that mean failure whatever their severity, as published logs and the EB CLI (`ebcli/resources/strings.py`) have
 /// them: AWS lists no event texts.
 const FAILURES: [&str; 7] = [
@@ -109,16 +125,22 @@ pub fn judge(
 ) -> Verdict {
     let own = operation.own(events);
     let troubles: Vec<String> = own.iter().filter(|event| is_trouble(event)).map(|e| e.message.clone()).collect();
+    let strays = events.iter().filter(|event| event.request_id.is_none() && is_trouble(event));
+    let strays =
+        strays.filter(|event| transition(&event.message).is_none()).map(|event| event.message.clone()).collect();
     let succeeded = own.iter().any(|event| is_success(&operation.kind, &event.message));
-    let seen = Seen { operation, troubles, succeeded, held, demand };
+    let seen = Seen { operation, troubles, strays, succeeded, held, demand };
     match &operation.kind {
         Kind::Terminate => seen.terminate(environment),
         Kind::Swap { .. } => seen.swap(environment),
-        Kind::Create { label } | Kind::Update { label } => seen.deployment(label, environment, fleet),
+        Kind::Create { label } | Kind::Update { label } | Kind::Configure { label } => {
+            seen.deployment(label, environment, fleet)
+        }
     }
 }
 
-fn is_success(kind: &Kind, message: &str) -> bool {
+/// Whether an event of an operation says that it succeeded.
+pub fn is_success(kind: &Kind, message: &str) -> bool {
     message.starts_with(kind.success()) && !message.contains("However, there were issues")
 }
 
@@ -141,6 +163,8 @@ fn counts(text: &str, word: &str) -> bool {
 struct Seen<'a> {
     operation: &'a Operation,
     troubles: Vec<String>,
+    /// Errors that name no request: they prove nothing, but may be the reason for what is seen.
+    strays: Vec<String>,
     succeeded: bool,
     held: Held,
     demand: &'a Demand,
@@ -153,6 +177,9 @@ impl Seen<'_> {
 
     fn failed(self, what: impl Into<String>, more: impl IntoIterator<Item = String>) -> Verdict {
         let mut causes = self.troubles;
+        if causes.is_empty() {
+            causes = self.strays;
+        }
         causes.extend(more);
         let mut known = std::collections::HashSet::new();
         causes.retain(|cause| known.insert(cause.clone()));
@@ -163,7 +190,7 @@ impl Seen<'_> {
     fn proof(&self, fleet: Fleet) -> Proof {
         let instances = match fleet {
             Fleet::Listed(instances) => Some(instances.len()),
-            Fleet::Basic | Fleet::Unknown => None,
+            Fleet::Basic | Fleet::Unknown | Fleet::Denied => None,
         };
         Proof { by: if self.succeeded { Witness::Event } else { Witness::State }, instances }
     }
@@ -252,6 +279,7 @@ impl Seen<'_> {
     fn confirmed(self, label: &str, environment: &Environment, fleet: Fleet) -> Verdict {
         let late = lasts(self.held.on_target, self.demand.unconfirmed_after);
         let overdue = lasts(self.held.on_target, self.demand.health_timeout);
+        let settled = lasts(self.held.ready, self.demand.late_events);
         if !self.succeeded && late && fleet == Fleet::Basic {
             return self.failed(
                 "is Ready on the version, but no success event came and with basic health no instance can be asked",
@@ -261,8 +289,15 @@ impl Seen<'_> {
         if !self.succeeded && !late {
             return Self::moving("its success event");
         }
+        if !self.succeeded && matches!(self.operation.kind, Kind::Configure { .. }) {
+            return self.failed("is Ready, but no event says that its settings were changed", []);
+        }
         let missing = match fleet {
             Fleet::Basic => None,
+            Fleet::Denied if settled => {
+                return self.failed("has instances that may not be asked for their version", []);
+            }
+            Fleet::Denied => Some(("has instances that may not be asked for their version".to_owned(), Vec::new())),
             Fleet::Unknown => Some(("has instances that could not be asked for their version".to_owned(), Vec::new())),
             Fleet::Listed([]) => Some(("has no instances".to_owned(), Vec::new())),
             Fleet::Listed(instances) => {
@@ -278,7 +313,7 @@ impl Seen<'_> {
             return if overdue { self.failed(what, causes) } else { Self::moving(format!("it {what}")) };
         }
         let enough = lasts(self.held.healthy, self.demand.healthy_for);
-        if enough && lasts(self.held.ready, self.demand.late_events) {
+        if enough && settled {
             return Verdict::Succeeded(self.proof(fleet));
         }
         let (is, wanted) = (colour_word(environment.health), colour_word(self.demand.minimum_health));
@@ -300,7 +335,7 @@ fn told(instance: &Instance) -> Vec<String> {
 fn causes_of(fleet: Fleet) -> Vec<String> {
     match fleet {
         Fleet::Listed(instances) => instances.iter().flat_map(|instance| instance.causes.clone()).collect(),
-        Fleet::Basic | Fleet::Unknown => Vec::new(),
+        Fleet::Basic | Fleet::Unknown | Fleet::Denied => Vec::new(),
     }
 }
 

@@ -2,9 +2,10 @@
 
 use super::super::call::refused;
 use super::super::operation::{Kind, Operation};
+use super::super::pace::Pace;
 use super::super::verdict::Demand;
 use super::super::wait::conclude;
-use super::super::watcher::{Pace, Watcher};
+use super::super::watcher::Watcher;
 use super::*;
 use crate::inputs::Health;
 
@@ -22,7 +23,7 @@ async fn credentials_that_expire_in_mid_wait_end_it_at_once_and_say_how_to_go_on
         action => ok(action, "<Events/>"),
     })
     .await;
-    let watcher = Watcher::start(site(&sdk).api, Pace::of("local"));
+    let watcher = Watcher::start(site(&sdk).api, Pace::of("local"), Clock::new());
     let operation = Operation {
         kind: Kind::Create { label: "3".into() },
         environment_id: "e-green".into(),
