@@ -6,6 +6,7 @@ use std::time::Duration;
 use aws_sdk_elasticbeanstalk::config::http::HttpResponse;
 use aws_sdk_elasticbeanstalk::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 
+use super::denied;
 use crate::cloud::code;
 use crate::engine::StageCx;
 use crate::engine::retry::{Failure, Policy, retry};
@@ -162,7 +163,7 @@ where
 
 fn service_fault(call: &str, code: &str, message: &str, status: Option<u16>) -> Fault {
     if code::is_denial(code) {
-        return denial(call, message);
+        return denied::fault(call, message);
     }
     if code::is_expired(code) {
         return code::session_is_over(&format!("{call}: {code}: {message}"));
@@ -180,56 +181,9 @@ fn service_fault(call: &str, code: &str, message: &str, status: Option<u16>) -> 
     }
 }
 
-/// `User: <arn> is not authorized to perform: <action> on resource: <arn> because …` is IAM's own wording.
-fn denial(call: &str, message: &str) -> Fault {
-    let after = |mark: &str| {
-        let rest = message.split_once(mark)?.1;
-        rest.split_whitespace().next().map(|word| word.trim_end_matches(['.', ',']))
-    };
-    let action = after("not authorized to perform: ").map_or_else(|| call.to_owned(), str::to_owned);
-    let resource = after("on resource: ").unwrap_or("*");
-    let Some(principal) = after("User: ") else {
-        return Fault::new(format!("{action} was denied")).cause(message).hint(format!(
-            "allow it to the role this run uses; Elastic Beanstalk does {call} with the caller's own rights"
-        ));
-    };
-    Fault::new(format!("{action} was denied to {principal}"))
-        .cause(message)
-        .hint(format!("add `{action}` on `{resource}` to a policy of {principal}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_denial_names_action_principal_and_resource() {
-        let fault = service_fault(
-            "CreateApplicationVersion",
-            "AccessDenied",
-            "User: arn:aws:sts::1:assumed-role/ci/run is not authorized to perform: \
-             elasticbeanstalk:CreateApplicationVersion on resource: arn:aws:elasticbeanstalk:eu-west-1:1:application/a \
-             because no identity-based policy allows it",
-            Some(403),
-        );
-        assert_eq!(
-            fault.what(),
-            "elasticbeanstalk:CreateApplicationVersion was denied to arn:aws:sts::1:assumed-role/ci/run"
-        );
-        assert!(fault.hints()[0].contains("on `arn:aws:elasticbeanstalk:eu-west-1:1:application/a`"));
-    }
-
-    #[test]
-    fn a_denial_without_a_principal_still_says_what_to_allow() {
-        let fault = service_fault(
-            "CreateEnvironment",
-            "InsufficientPrivilegesException",
-            "Access Denied: S3Bucket=elasticbeanstalk-platform-assets-eu-west-1, S3Key=stalks/x.pack",
-            Some(403),
-        );
-        assert_eq!(fault.what(), "CreateEnvironment was denied");
-        assert_eq!(fault.hints().len(), 1);
-    }
 
     #[test]
     fn context_keeps_causes_lines_and_hints() {

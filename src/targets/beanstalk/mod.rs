@@ -13,6 +13,7 @@ pub mod wait;
 pub mod watcher;
 
 mod clean_up;
+mod denied;
 mod environment;
 mod hints;
 mod journal;
