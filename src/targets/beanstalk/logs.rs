@@ -1,5 +1,7 @@
 //! The last lines of a failed deployment's logs, fetched before anything may be terminated.
 
+mod deployment;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -12,15 +14,18 @@ use hyper_util::rt::TokioExecutor;
 use tokio::time::Instant;
 
 use super::api::Api;
-use super::call::refused;
+use super::call::{ApiError, refused};
 use super::environment::Request;
 use super::pace::Pace;
-use super::platform::{ServerTime, Status};
+use super::platform::{Instance, ServerTime, Status};
 use crate::engine::StageCx;
 use crate::engine::retry::pause;
 use crate::fault::Fault;
 
-/// For all of it: asking, waiting, fetching.
+/// For reading the deployment's log.
+const LOG_LIMIT: Duration = Duration::from_secs(20);
+
+/// For all of the tails: asking, waiting, fetching.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// Longest log that is read, in bytes; tails are a hundred lines a file.
@@ -29,23 +34,46 @@ const LARGEST: usize = 2 << 20;
 /// Lines of each log that are shown.
 const LINES: usize = 20;
 
-/// Adds the last lines of the instances' logs to a fault; without logs, what their health says.
+/// Adds to a fault what the platform knows of it: the deployment's own log, else the last lines of the instances' logs,
+/// else why their health is what it is.
 pub async fn with_logs(api: &Api, cx: &StageCx, made: &Request, pace: &Pace, fault: Fault) -> Fault {
-    if matches!(api.environment(&made.environment_id).await, Ok(None)) {
-        return fault;
+    match within(LOG_LIMIT, deployment::last_lines(api, made)).await {
+        Ok(lines) if !lines.is_empty() => return fault.lines(lines),
+        Ok(_) => {}
+        Err(why) => note(cx, &format!("the deployment log of {} could not be read", made.name), &why),
     }
-    let found = tokio::select! {
-        found = tails(api, made, pace) => found,
-        () = pause(LIMIT) => Err(Fault::new("the logs did not come within a minute")),
-    };
-    match found {
-        Ok(lines) if !lines.is_empty() => fault.lines(lines),
-        Ok(_) => causes(api, made).await.into_iter().fold(fault, Fault::cause),
-        Err(why) => {
-            cx.note(format!("the logs of {} could not be fetched: {why}", made.name));
-            causes(api, made).await.into_iter().fold(fault, Fault::cause)
+    match within(LIMIT, tails(api, made, pace)).await {
+        Ok(lines) if !lines.is_empty() => return fault.lines(lines),
+        Ok(_) => {}
+        Err(why) => note(cx, &format!("the logs of {} could not be fetched", made.name), &why),
+    }
+    match causes(api, made).await {
+        Ok(causes) => causes.into_iter().fold(fault, Fault::cause),
+        Err(error) => {
+            note(cx, &format!("the health of {} could not be asked", made.name), error.fault());
+            fault
         }
     }
+}
+
+async fn within(limit: Duration, read: impl Future<Output = Result<Vec<String>, Fault>>) -> Result<Vec<String>, Fault> {
+    tokio::select! {
+        lines = read => lines,
+        () = pause(limit) => Err(Fault::new(format!("nothing came within {}", crate::engine::in_words(limit)))),
+    }
+}
+
+/// Says what could not be read, and what would help. The failure itself is another one.
+fn note(cx: &StageCx, what: &str, why: &Fault) {
+    cx.note(format!("{what}: {why}"));
+    why.hints().iter().for_each(|hint| cx.note(hint.as_str()));
+}
+
+/// The instances whose lines are worth reading; empty when that cannot be told, which means all.
+async fn failing(api: &Api, id: &str) -> Vec<String> {
+    let instances = api.instances(id).await.ok().flatten().unwrap_or_default();
+    let fails = |instance: &&Instance| instance.has_failed() || !instance.causes.is_empty();
+    instances.iter().filter(fails).map(|instance| instance.id.clone()).collect()
 }
 
 /// Asks for tails and waits for those that are newer than all that were there.
@@ -55,6 +83,7 @@ async fn tails(api: &Api, made: &Request, pace: &Pace) -> Result<Vec<String>, Fa
     if gone {
         return Ok(Vec::new());
     }
+    let failing = failing(api, id).await;
     let old = api.log_samples(id).await.unwrap_or_default();
     let old = old.iter().map(|sample| ServerTime::of(sample.sample_timestamp())).max();
     let request = api.beanstalk.request_environment_info().environment_id(id).info_type(EnvironmentInfoType::Tail);
@@ -77,6 +106,9 @@ async fn tails(api: &Api, made: &Request, pace: &Pace) -> Result<Vec<String>, Fa
             break;
         }
     }
+    if newest.keys().any(|instance| failing.contains(instance)) {
+        newest.retain(|instance, _| failing.contains(instance));
+    }
     let mut lines = Vec::new();
     for (instance, (_, message)) in newest {
         let text = if message.starts_with("http") { fetch(&message).await? } else { message };
@@ -86,10 +118,14 @@ async fn tails(api: &Api, made: &Request, pace: &Pace) -> Result<Vec<String>, Fa
 }
 
 /// Why enhanced health is what it is; nothing with basic health.
-async fn causes(api: &Api, made: &Request) -> Vec<String> {
+async fn causes(api: &Api, made: &Request) -> Result<Vec<String>, ApiError> {
     let request = api.beanstalk.describe_environment_health().environment_id(&made.environment_id);
     let answer = request.attribute_names(EnvironmentHealthAttribute::All).send().await;
-    answer.map(|health| health.causes().to_vec()).unwrap_or_default()
+    match answer.map_err(|e| refused("DescribeEnvironmentHealth", e)) {
+        Ok(health) => Ok(health.causes().to_vec()),
+        Err(error) if error.code.starts_with("InvalidRequest") => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Reads a presigned address. It is a secret of its own for fifteen minutes and so in no message.
