@@ -17,7 +17,10 @@ use crate::engine::event::{EventKind, Outcome, Stage};
 use crate::engine::{Engine, events};
 use crate::image::{Repository, Tag};
 
+mod explained;
 mod in_flight;
+mod judged;
+mod play;
 mod troubled;
 
 /// The status of an answer that never comes.
