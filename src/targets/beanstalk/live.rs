@@ -4,6 +4,7 @@ use aws_sdk_elasticbeanstalk::types::ConfigurationOptionSetting;
 
 use super::names::{is_cname, tidy_cname};
 use super::platform::{Environment, PlatformEvent, Status};
+use super::verdict::EMPTY;
 use crate::fault::Fault;
 
 /// The environment that holds the CNAME that `live` names; what is going or gone does not count.
@@ -48,7 +49,7 @@ pub fn missing(environments: &[Environment], application: &str, live: &str) -> F
     let live = tidy_cname(live);
     let fault = Fault::new(format!("no environment of application {application} answers to {live}"));
     let fault = match known.as_slice() {
-        [] => fault.cause("it has no environments that these credentials may see"),
+        [] => fault.cause("it has no environments that these credentials may see").cause(EMPTY),
         known => fault.cause(format!("there are: {}", listed(known))),
     };
     fault.hint("set environment to the CNAME, or its prefix, of the one that is live; or create=true to make the first")

@@ -15,11 +15,28 @@ const CLOCKS: Duration = Duration::from_secs(1);
 pub struct Since {
     /// When it was looked last.
     looked: Duration,
-    ready: Option<Duration>,
-    on_target: Option<Duration>,
-    off_target: Option<Duration>,
-    healthy: Option<Duration>,
-    missing: Option<Duration>,
+    ready: Option<Span>,
+    on_target: Option<Span>,
+    off_target: Option<Span>,
+    healthy: Option<Span>,
+    missing: Option<Span>,
+}
+
+/// A state that holds.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    /// The last look at which it did not hold yet.
+    not_before: Duration,
+    since: Duration,
+}
+
+impl Span {
+    /// Takes what an event says of its beginning, if that is possible.
+    fn dated(self, at: Option<Duration>) -> Self {
+        let is_possible = |at: &Duration| *at + CLOCKS >= self.not_before && *at <= self.since + CLOCKS;
+        let since = at.filter(is_possible).map_or(self.since, |at| at.max(self.not_before).min(self.since));
+        Self { since, ..self }
+    }
 }
 
 /// What the events say about when a state began, in time since the operation began.
@@ -69,18 +86,19 @@ impl Since {
         let on_target = ready.is_some_and(|environment| operation.kind.is_reached(environment));
         let healthy = ready.is_some_and(|environment| environment.health >= minimum_health);
         let looked = std::mem::replace(&mut self.looked, now);
-        let step = |since: &mut Option<Duration>, holds: bool, dated: Option<Duration>| {
-            let is_between = |at: &Duration| *at + CLOCKS >= looked && *at <= now + CLOCKS;
-            let began = dated.filter(is_between).map_or(now, |at| at.max(looked).min(now));
-            *since = holds.then(|| since.unwrap_or(began));
-            since.map(|since| now.saturating_sub(since))
+        let step = |span: &mut Option<Span>, holds: bool, dated: Option<Duration>| {
+            let new = Span { not_before: looked, since: now };
+            *span = holds.then(|| span.unwrap_or(new).dated(dated));
+            span.map(|span| now.saturating_sub(span.since))
         };
-        let well_since = dated.success.max(dated.recovery);
-        let recovery = dated.recovery.filter(|at| *at <= now + CLOCKS).map(|at| at.min(now));
         // Health may have gone and come back between two looks.
-        if let (Some(since), Some(recovery)) = (self.healthy, recovery) {
-            self.healthy = Some(since.max(recovery));
+        if let (Some(span), Some(recovery)) = (&mut self.healthy, dated.recovery.filter(|at| *at <= now + CLOCKS)) {
+            let recovery = recovery.min(now);
+            if recovery > span.since {
+                *span = Span { not_before: recovery, since: recovery };
+            }
         }
+        let well_since = dated.success.max(dated.recovery);
         Held {
             ready: step(&mut self.ready, ready.is_some(), dated.success),
             on_target: step(&mut self.on_target, on_target, dated.success),

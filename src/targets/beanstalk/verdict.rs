@@ -231,7 +231,7 @@ impl Seen<'_> {
 
     fn not_listed(self) -> Verdict {
         if lasts(self.held.missing, self.demand.unconfirmed_after) {
-            return self.failed("is not listed by Elastic Beanstalk any more", []);
+            return self.failed("is not listed by Elastic Beanstalk any more", [EMPTY.to_owned()]);
         }
         Self::moving("it is not listed yet")
     }
@@ -323,6 +323,11 @@ impl Seen<'_> {
         Self::moving(format!("its health is {is}; {wanted} must last"))
     }
 }
+
+/// What an empty answer may mean as well ("Actions, resources, and condition keys", Elastic Beanstalk's developer guide:
+/// describing leaves out what the caller may not see).
+pub const EMPTY: &str = "what a role may not see is left out of the platform's lists without an error: \
+                         elasticbeanstalk:DescribeEnvironments must be allowed on it";
 
 fn lasts(held: Option<Duration>, long_enough: Duration) -> bool {
     held.is_some_and(|time| time >= long_enough)

@@ -10,7 +10,7 @@ use super::operation::Operation;
 use super::pace::Pace;
 use super::platform::{Environment, Instance, PlatformEvent, Status};
 use super::since::{Dated, Since, moments};
-use super::verdict::{Demand, Fleet, Held, Proof, Verdict, judge};
+use super::verdict::{Demand, Fleet, Held, Proof, Verdict, Witness, judge};
 use super::watcher::{Answer, Sight, Tick, Watcher};
 use crate::cloud::code::session_is_over;
 use crate::engine::event::Fact;
@@ -217,8 +217,9 @@ impl<'a> Waiting<'a> {
         for moment in &moments {
             match self.judge(environment, held.later(*moment)) {
                 Verdict::Moving(_) => {}
-                Verdict::Succeeded(_) => return (*moment).min(self.pace.longest * 2),
-                Verdict::Failed { .. } => break,
+                Verdict::Succeeded(Proof { by: Witness::Event, .. }) => return (*moment).min(self.pace.longest * 2),
+                // The event that would spare the wait may come at any time.
+                Verdict::Succeeded(_) | Verdict::Failed { .. } => break,
             }
         }
         moments.first().copied().unwrap_or(self.pace.longest).clamp(self.pace.first, self.pace.longest)

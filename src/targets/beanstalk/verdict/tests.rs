@@ -241,3 +241,85 @@ fn a_termination_is_over_when_the_environment_is_gone() {
     assert_eq!(judged(failed, &at(Status::Ready), held(1, false, None)), "failed");
     assert_eq!(word(&judge(&end, &[], None, Fleet::Unknown, none, &demand())), "by state");
 }
+
+/// What each deployment policy tells of one update, as published logs have it.
+const POLICIES: [&[&str]; 3] = [
+    &[
+        "Environment update is starting.",
+        "Batch 1: Starting application deployment on instance(s) [i-1].",
+        "Instance deployment completed successfully.",
+        "Batch 1: Completed application deployment command execution.",
+        "Command execution completed on 1 of 2 instances in environment.",
+        "Batch 1: Registering instance(s) with the load balancer and waiting for them to be healthy. ",
+        "Batch 1: Completed application deployment.",
+        "Batch 2: Starting application deployment on instance(s) [i-2].",
+        "Instance deployment completed successfully.",
+        "Command execution completed on all instances. Summary: [Successful: 1, Failed: 0].",
+        "Batch 2: Completed application deployment.",
+        "New application version was deployed to running EC2 instances.",
+        "Environment update completed successfully.",
+    ],
+    &[
+        "Environment update is starting.",
+        "Rolling with Additional Batch deployment policy enabled. Launching  a new batch of 1 additional instance(s).",
+        "Added instance [i-2] to your environment.",
+        "Batch 1: 1 EC2 instance(s) [i-2] launched. Deploying application version '2'.",
+        "Instance deployment completed successfully.",
+        "Removed instance [i-2] from your environment.",
+        "New application version was deployed to running EC2 instances.",
+        "Environment update completed successfully.",
+    ],
+    &[
+        "Environment update is starting.",
+        "Immutable deployment policy enabled. Launching one instance with the new settings to verify health.",
+        "Instance deployment completed successfully.",
+        "Test instance passed health checks. Launching remaining new instances.",
+        "Successfully launched all instances.",
+        "Deployment succeeded. Terminating old instances and temporary Auto Scaling group.",
+        "Removed instance [i-1] from your environment.",
+        "New application version was deployed to running EC2 instances.",
+        "Environment update completed successfully.",
+    ],
+];
+
+#[test]
+fn with_every_policy_nothing_but_the_last_event_is_success() {
+    let ready = environment(Status::Ready, "2", Health::Green);
+    let good = [instance("2", "Deployed")];
+    let judged = |texts| word(&verdict(&update(), texts, &ready, Fleet::Listed(&good), held(20, true, Some(20))));
+    for texts in POLICIES {
+        for end in 1..texts.len() {
+            assert_eq!(judged(&texts[..end]), "moving", "{}", texts[end - 1]);
+        }
+        assert_eq!(judged(texts), "by event");
+    }
+}
+
+#[test]
+fn a_change_of_settings_is_judged_by_its_own_texts() {
+    let configure = operation(Kind::Configure { label: "1".into() });
+    let ready = environment(Status::Ready, "1", Health::Green);
+    let good = [instance("1", "Deployed")];
+    let begin = "Environment update is starting.";
+    let settings: &[&str] = &[begin, "Successfully deployed new configuration to environment.", UPDATED[4]];
+    let failed: &[&str] = &[begin, "!Failed to deploy configuration."];
+    let reverted: &[&str] = &[begin, "The environment was reverted to the previous configuration setting."];
+    let cases = [
+        (settings, held(20, true, Some(20)), "by event"),
+        (&settings[..2], held(20, true, Some(20)), "moving"),
+        (&settings[..2], held(60, true, Some(60)), "failed"),
+        (failed, held(20, true, Some(20)), "failed"),
+        (reverted, held(20, true, Some(20)), "failed"),
+        (settings, held(30, false, None), "failed"),
+    ];
+    for (texts, held, wanted) in cases {
+        assert_eq!(word(&verdict(&configure, texts, &ready, Fleet::Listed(&good), held)), wanted, "{texts:?}");
+    }
+}
+
+#[test]
+fn instances_that_may_not_be_asked_are_no_proof() {
+    let ready = environment(Status::Ready, "2", Health::Green);
+    let judged = |held| word(&verdict(&update(), UPDATED, &ready, Fleet::Denied, held));
+    assert_eq!((judged(held(5, true, Some(5))), judged(held(20, true, Some(20)))), ("moving", "failed"));
+}

@@ -131,9 +131,14 @@ async fn red_is_given_the_time_of_health_timeout() {
 
 #[tokio::test(start_paused = true)]
 async fn health_that_comes_and_goes_is_judged_when_it_stays() {
-    let flapping: Vec<(u64, &str)> =
-        (0..8).map(|turn| (30 + turn * 12, if turn % 2 == 0 { "Red" } else { "Green" })).collect();
-    let played = play(with_health(&flapping), update()).await;
+    let turns = (0..8).map(|turn| (30 + turn * 12, turn % 2 == 1));
+    let health: Vec<_> = turns.clone().map(|(at, is_well)| (at, if is_well { "Green" } else { "Red" })).collect();
+    let told = turns.map(|(at, is_well)| match is_well {
+        true => (at, "~Environment health has transitioned from Severe to Ok."),
+        false => (at, "~Environment health has transitioned from Ok to Severe."),
+    });
+    let events = UPDATED.into_iter().chain(told).collect();
+    let played = play(Play { events, ..with_health(&health) }, update()).await;
     assert_eq!(played.word().0, "by event");
     assert!((114 + 15..114 + 30).contains(&played.took), "{}", played.took);
     // What happens between two looks is in the events.
@@ -223,4 +228,24 @@ async fn questions_that_are_not_answered_cost_a_moment_each() {
     let played = play(Play { trouble: throttled, ..Play::default() }, update()).await;
     assert_eq!(played.word().0, "by event");
     assert!(played.asked.len() < 20, "{:?}", played.asked);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_swap_that_does_not_move_the_name_has_failed() {
+    let swap = || Kind::Swap { cname: "shop.eu-west-1.elasticbeanstalk.com".into() };
+    let begun = (0, "swapEnvironmentCNAMEs is starting.");
+    let states = vec![(0, "Updating", "2", "Green"), (5, "Ready", "2", "Green")];
+    let refused = (5, "!Failed to swap CNAMEs.");
+    let played = play(Play { states: states.clone(), events: vec![begun, refused], ..Play::default() }, swap()).await;
+    assert!(played.fault().what().ends_with("it did not get the name") && played.took < 20, "{}", played.fault());
+    let played = play(Play { states, events: vec![begun], ..Play::default() }, swap()).await;
+    assert!(played.fault().what().contains("is Ready and still answers to"), "{}", played.fault());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_environment_that_is_hidden_by_partial_rights_is_said_to_be() {
+    let hidden = |call: &str, _| (call == "DescribeEnvironments").then(|| environments(&[]));
+    let played = play(Play { trouble: hidden, ..Play::default() }, update()).await;
+    assert!(played.fault().what().ends_with("is not listed by Elastic Beanstalk any more"));
+    assert!(played.fault().to_string().contains("without an error"), "{}", played.fault());
 }
