@@ -81,7 +81,8 @@ fn fuzz_verdicts_on_event_streams() {
     let kinds = ["v1"].map(str::to_owned).map(|label| {
         vec![
             Kind::Create { label: label.clone() },
-            Kind::Update { label },
+            Kind::Update { label: label.clone() },
+            Kind::Configure { label },
             Kind::Swap { cname: "shop.elasticbeanstalk.com".into() },
             Kind::Terminate,
         ]
@@ -100,7 +101,7 @@ fn fuzz_verdicts_on_event_streams() {
         let held = Held { missing: time.filter(|_| missing), ..Held::default() };
         let verdict = judge(&operation, &events, None, Fleet::Unknown, held, &demand());
         // Nobody can know that an environment runs a version which the platform does not list.
-        let must_be_there = matches!(operation.kind, Kind::Create { .. } | Kind::Update { .. });
+        let must_be_there = operation.kind.label().is_some();
         assert!(!(must_be_there && matches!(verdict, Verdict::Succeeded(_))));
         if let Verdict::Failed { causes, .. } = &verdict {
             let own: Vec<_> = operation.own(&events).into_iter().filter(|event| is_trouble(event)).collect();
