@@ -86,8 +86,8 @@ struct Cost {
 fn main() -> ExitCode {
     let seeds = std::env::vars().find(|(name, _)| name == "BEANLINE_BENCH_SEEDS");
     let seeds = seeds.map_or(SEEDS, |(_, seeds)| seeds.parse().unwrap());
-    let kept = CASES.iter().fold(true, |kept, case| report(case, seeds) && kept);
-    if kept { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let missed = CASES.iter().filter(|case| !report(case, seeds)).count();
+    if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Prints what a case costs; `false` when a target is missed.
