@@ -14,7 +14,7 @@ use hyper_util::rt::TokioExecutor;
 use tokio::time::Instant;
 
 use super::api::Api;
-use super::call::{ApiError, refused};
+use super::call::{ApiError, again, refused};
 use super::environment::Request;
 use super::pace::Pace;
 use super::platform::{Instance, ServerTime, Status};
@@ -37,10 +37,20 @@ const LINES: usize = 20;
 /// Adds to a fault what the platform knows of it: the deployment's own log, else the last lines of the instances' logs,
 /// else why their health is what it is.
 pub async fn with_logs(api: &Api, cx: &StageCx, made: &Request, pace: &Pace, fault: Fault) -> Fault {
-    match within(LOG_LIMIT, deployment::last_lines(api, made)).await {
+    let Ok(environment) =
+        again(None, "DescribeEnvironments", async || api.environment(&made.environment_id).await).await
+    else {
+        return fault;
+    };
+    let Some(environment) = environment else { return fault };
+    match within(LOG_LIMIT, deployment::last_lines(api, made, &environment.arn)).await {
         Ok(lines) if !lines.is_empty() => return fault.lines(lines),
         Ok(_) => {}
         Err(why) => note(cx, &format!("the deployment log of {} could not be read", made.name), &why),
+    }
+    // Neither instances nor their health outlive it.
+    if environment.status == Status::Terminated {
+        return fault;
     }
     match within(LIMIT, tails(api, made, pace)).await {
         Ok(lines) if !lines.is_empty() => return fault.lines(lines),
@@ -79,10 +89,6 @@ async fn failing(api: &Api, id: &str) -> Vec<String> {
 /// Asks for tails and waits for those that are newer than all that were there.
 async fn tails(api: &Api, made: &Request, pace: &Pace) -> Result<Vec<String>, Fault> {
     let id = &made.environment_id;
-    let gone = api.environment(id).await.ok().flatten().is_none_or(|e| e.status == Status::Terminated);
-    if gone {
-        return Ok(Vec::new());
-    }
     let failing = failing(api, id).await;
     let old = api.log_samples(id).await.unwrap_or_default();
     let old = old.iter().map(|sample| ServerTime::of(sample.sample_timestamp())).max();

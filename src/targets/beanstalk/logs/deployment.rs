@@ -31,11 +31,10 @@ impl Begun {
     }
 }
 
-/// Its last lines; none when there is no such log. An instance that started by itself has one of its own: it counts
+/// Its last lines, of the environment with this ARN; none when there is no such log. An instance that started by itself has one of its own: it counts
 /// where the deployment has none.
-pub async fn last_lines(api: &Api, made: &Request) -> Result<Vec<String>, Fault> {
-    let environment = api.environment(&made.environment_id).await.map_err(ApiError::into_fault)?;
-    let Some(bucket) = environment.and_then(|environment| bucket(&environment.arn)) else { return Ok(Vec::new()) };
+pub async fn last_lines(api: &Api, made: &Request, arn: &str) -> Result<Vec<String>, Fault> {
+    let Some(bucket) = bucket(arn) else { return Ok(Vec::new()) };
     let events = api.newest_events(&made.environment_id).await.unwrap_or_default();
     let begun = Begun::of(&events, made);
     let prefix = format!("resources/environments/logs/deployments/{}/", made.environment_id);
