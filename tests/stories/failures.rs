@@ -85,7 +85,7 @@ fn in_the_cloud() {
         r#"["sh", "-c", "[ -n \"$BEANLINE_PLACE\" ] || { echo no place; exit 9; }; exec httpd -f -p 8080 -h /www"]"#,
     );
     world.app(&dies_on_a_node);
-    world.ship(DEAD, &[]).expect(14).says("no place");
+    world.ship(DEAD, &[]).expect(14).says("no place").says("/eb-deployment-");
     assert_nothing_changed(&world, DEAD, "deploy");
     world.end();
 }
