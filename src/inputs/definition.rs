@@ -266,8 +266,8 @@ inputs! {
     }
     Github {
         built github_token = Nothing, "token with checks: write; in action.yml the job's own";
-        built report = Is("auto"), "what GitHub gets: auto, checks, log, none (not built yet: statuses)";
-        later deployment = Nothing, "GitHub environment that gets a deployment record";
+        built report = Is("auto"), "what GitHub gets: auto (check runs, else statuses, else the log), checks, statuses, log, none";
+        built deployment = Nothing, "name of the GitHub environment that gets a deployment record";
         built sha = Taken("from the CI's event"), "commit that is reported on";
         built repository = Taken("from the CI"), "owner/name of the GitHub repository";
     }

@@ -350,10 +350,12 @@ pub struct TokenSource {
 /// What kind of report GitHub gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReportKind {
-    /// Check runs where that is possible, else the log.
+    /// Check runs where that is possible, else commit statuses, else the log.
     Auto,
     /// Check runs.
     Checks,
+    /// Commit statuses.
+    Statuses,
     /// The log alone.
     Log,
     /// Nothing but the log, and no step summary.
@@ -367,6 +369,8 @@ pub struct ReportPlan {
     pub kind: ReportKind,
     /// Where check runs go; absent without a token, a repository or a commit.
     pub github: Option<GithubPlan>,
+    /// The GitHub environment that gets a deployment record.
+    pub deployment: Option<String>,
     /// `GITHUB_STEP_SUMMARY`.
     pub summary_file: Option<PathBuf>,
     /// `GITHUB_OUTPUT`.

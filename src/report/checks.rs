@@ -1,14 +1,19 @@
-//! Check runs on GitHub: one for each stage, and one for the run that is opened first and completed last.
+//! Check runs on GitHub: one for each stage, and one for the run that is opened first and completed last. Where they may
+//! not be written, commit statuses stand for them.
 
 mod annotations;
 mod board;
 mod client;
+mod deployment;
 mod external_id;
 mod follower;
 mod left_open;
 mod request;
+mod status;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_of_fallbacks;
 #[cfg(test)]
 mod tests_of_trouble;
 
@@ -17,12 +22,14 @@ use std::time::Duration;
 use crate::engine::event::EventKind;
 use crate::engine::retry::pause;
 use crate::fault::Fault;
-use crate::inputs::{CiFacts, GithubPlan};
+use crate::inputs::{CiFacts, GithubPlan, ReportKind};
 
 use super::feed::Feeding;
 use super::story::Story;
+use super::words;
 use board::Board;
-use client::Client;
+use client::{Client, Way};
+pub use deployment::Record;
 use external_id::Owner;
 
 /// How long a run that ends before it begins may take.
@@ -59,6 +66,7 @@ impl Default for Limits {
 #[derive(Debug)]
 pub struct Checks {
     plan: GithubPlan,
+    kind: ReportKind,
     name: String,
     owner: Owner,
     run_url: Option<String>,
@@ -68,10 +76,11 @@ pub struct Checks {
 
 impl Checks {
     /// Check runs named `<name> / <stage>`, on the plan's commit.
-    pub fn new(plan: GithubPlan, name: &str, ci: &CiFacts) -> Self {
+    pub fn new(plan: GithubPlan, kind: ReportKind, name: &str, ci: &CiFacts) -> Self {
         let run = uuid::Uuid::new_v4().simple().to_string();
         let owner = Owner { run, job: ci.job.as_deref().map(external_id::hash), expires: expiry(SHORT_RUN) };
-        Self { plan, name: name.to_owned(), owner, run_url: ci.run_url.clone(), limits: Limits::default(), limit: None }
+        let (name, run_url, limits) = (name.to_owned(), ci.run_url.clone(), Limits::default());
+        Self { plan, kind, name, owner, run_url, limits, limit: None }
     }
 
     /// The same for a run of this id, which takes no longer than `timeout` from now.
@@ -80,12 +89,12 @@ impl Checks {
         Self { owner, limit: Some(timeout), ..self }
     }
 
-    /// Listens to the end of the run and until GitHub has been told of it.
+    /// Listens to the end of the run and until GitHub has been told of it. `tell` hears that statuses stand for check runs,
+    /// and why.
     ///
     /// # Errors
-    /// When GitHub does not let us write check runs, or could not be reached for long; nothing more is sent then.
-    pub async fn run(self, mut feeding: Feeding) -> Result<(), Fault> {
-        let client = Client::new(&self.plan, self.limits.answer)?;
+    /// When GitHub does not let us write either, or could not be reached for long; nothing more is sent then.
+    pub async fn run(self, mut feeding: Feeding, tell: impl Fn(String) + Send) -> Result<(), Fault> {
         let mut story = Story::bounded_by(self.limit);
         // Before the run has started there is nothing to open a check run for.
         loop {
@@ -95,7 +104,9 @@ impl Checks {
                 break;
             }
         }
-        let mut board = Board::open(client, &story, &self);
+        let first = if self.kind == ReportKind::Statuses { Way::Statuses } else { Way::CheckRuns };
+        let mut board = self.board(first, &story)?;
+        let mut instead = Instead { why: None, tell };
         loop {
             let quiet = board.until_progress().unwrap_or(Duration::from_secs(3600));
             tokio::select! {
@@ -103,12 +114,59 @@ impl Checks {
                     let Some(event) = event else { break };
                     story.take(&event);
                     board.take(&event, &story);
+                    instead.say_once_heard(&board.client());
                 }
                 () = pause(quiet) => board.show_progress(&story),
-                fault = board.broken() => return Err(fault),
+                fault = board.broken() => board = self.instead(&board.client(), fault, &mut instead, &story)?,
             }
         }
-        board.close(&story).await
+        let client = board.client();
+        let closed = match board.close(&story).await {
+            Err(fault) if client.is_refused() => {
+                let board = self.instead(&client, fault, &mut instead, &story)?;
+                let client = board.client();
+                let closed = board.close(&story).await;
+                instead.say_once_heard(&client);
+                return closed;
+            }
+            closed => closed,
+        };
+        instead.say_once_heard(&client);
+        closed
+    }
+
+    fn board(&self, way: Way, story: &Story) -> Result<Board, Fault> {
+        Ok(Board::open(Client::new(&self.plan, self.limits.answer, way)?, story, self))
+    }
+
+    /// Statuses, where check runs are refused and nobody asked for them in particular; else the fault.
+    fn instead(
+        &self,
+        refused: &Client,
+        fault: Fault,
+        instead: &mut Instead<impl Fn(String)>,
+        story: &Story,
+    ) -> Result<Board, Fault> {
+        if self.kind != ReportKind::Auto || refused.way() == Way::Statuses {
+            return Err(fault);
+        }
+        instead.why = Some(fault);
+        self.board(Way::Statuses, story)
+    }
+}
+
+/// Why statuses stand for check runs, until somebody was told.
+struct Instead<T> {
+    why: Option<Fault>,
+    tell: T,
+}
+
+impl<T: Fn(String)> Instead<T> {
+    /// Says it as soon as GitHub has taken a status: if it takes none either, that is what is told.
+    fn say_once_heard(&mut self, client: &Client) {
+        if let Some(why) = self.why.take_if(|_| client.is_heard()) {
+            (self.tell)(words::statuses_instead(&why));
+        }
     }
 }
 

@@ -25,7 +25,7 @@ use crate::engine::retry::pause;
 use crate::fault::Fault;
 use crate::inputs::{CiFacts, ReportKind, ReportPlan, Secret};
 use actions::Actions;
-use checks::Checks;
+use checks::{Checks, Record};
 use console::Console;
 pub use console::{ConsoleStyle, Dialect};
 use feed::{Feed, Feeding, feed};
@@ -36,6 +36,7 @@ const SINK_LIMIT: Duration = Duration::from_secs(20);
 
 /// The sinks beside the log, as warnings name them.
 const CHECK_RUNS: &str = "check runs on GitHub";
+const RECORD: &str = "deployment record on GitHub";
 const STEP_FILES: &str = "step summary and outputs";
 
 /// The sinks of a run.
@@ -43,6 +44,7 @@ pub struct Report {
     console: Console,
     out: Box<dyn AsyncWrite + Send + Unpin>,
     checks: Option<Checks>,
+    record: Option<Record>,
     actions: Option<Actions>,
     masks: Vec<Secret>,
 }
@@ -53,7 +55,8 @@ impl Report {
     /// It writes to standard output and names the run by chance, unless [`Report::writing_to`] and [`Report::named`] say
     /// otherwise.
     pub fn new(plan: &ReportPlan, name: &str, ci: &CiFacts, console: ConsoleStyle) -> Self {
-        let wants_checks = matches!(plan.kind, ReportKind::Auto | ReportKind::Checks);
+        let wants_checks = matches!(plan.kind, ReportKind::Auto | ReportKind::Checks | ReportKind::Statuses);
+        let record = plan.deployment.as_ref().zip(plan.github.as_ref());
         let github = plan.github.as_ref().filter(|_| wants_checks);
         let token = plan.github.iter().map(|github| github.token.clone());
         let masks: Vec<Secret> = plan.masks.iter().cloned().chain(token).filter(Secret::is_masked).collect();
@@ -61,7 +64,8 @@ impl Report {
         Self {
             console: Console::new(console, name, &masks),
             out: Box::new(tokio::io::stdout()),
-            checks: github.map(|github| Checks::new(github.clone(), name, ci)),
+            checks: github.map(|github| Checks::new(github.clone(), plan.kind, name, ci)),
+            record: record.map(|(name, github)| Record::new(github.clone(), name, ci.run_url.clone())),
             actions: Actions::new(summary, plan.output_file.clone(), ci.run_url.clone()),
             masks,
         }
@@ -79,6 +83,7 @@ impl Report {
         Self {
             console: self.console.bounded_by(timeout),
             checks: self.checks.map(|checks| checks.named(run_id, timeout)),
+            record: self.record.map(|record| record.named(run_id)),
             actions: self.actions.map(|actions| actions.bounded_by(timeout)),
             ..self
         }
@@ -89,7 +94,15 @@ impl Report {
         let (console, console_feeding) = feed();
         let console_task = tokio::spawn(self.console.run(self.out, console_feeding));
         let mask = SharedMask::new(&self.masks);
-        let checks = self.checks.map(|checks| sink(CHECK_RUNS, &console, &mask, |feeding| checks.run(feeding)));
+        let checks = self.checks.map(|checks| {
+            let (told, shown) = (console.clone(), mask.clone());
+            let tell = move |text: String| {
+                let text = shown.lock().shown(&text);
+                told.trouble(text);
+            };
+            sink(CHECK_RUNS, &console, &mask, |feeding| checks.run(feeding, tell))
+        });
+        let record = self.record.map(|record| sink(RECORD, &console, &mask, |feeding| record.run(feeding)));
         let actions = self.actions.map(|actions| sink(STEP_FILES, &console, &mask, |feeding| actions.run(feeding)));
         while let Some(event) = events.next().await {
             if let EventKind::SecretLearnt { secret } = &event.kind {
@@ -98,7 +111,8 @@ impl Report {
                 continue;
             }
             let event = Arc::new(mask.lock().event(event));
-            for feed in [Some(&console), checks.as_ref().map(|s| &s.0), actions.as_ref().map(|s| &s.0)] {
+            let sinks = [&checks, &record, &actions].map(|sink| sink.as_ref().map(|sink| &sink.0));
+            for feed in std::iter::once(Some(&console)).chain(sinks) {
                 feed.iter().for_each(|feed| feed.event(&event));
             }
             if is_last(&event.kind) {
@@ -106,14 +120,15 @@ impl Report {
             }
         }
         // The feeds end here, and with them what the sinks wait for.
-        let [actions, checks] = [actions, checks].map(|sink| sink.map(|(_, task)| task));
+        let [actions, checks, record] = [actions, checks, record].map(|sink| sink.map(|(_, task)| task));
         let too_slow = |what: &'static str| {
             let console = &console;
             move || console.trouble(words::too_slow(what, SINK_LIMIT))
         };
         tokio::join!(
             finish(actions, SINK_LIMIT, too_slow(STEP_FILES)),
-            finish(checks, SINK_LIMIT, too_slow(CHECK_RUNS))
+            finish(checks, SINK_LIMIT, too_slow(CHECK_RUNS)),
+            finish(record, SINK_LIMIT, too_slow(RECORD))
         );
         drop(console);
         finish(Some(console_task), SINK_LIMIT, || ()).await;

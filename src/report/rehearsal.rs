@@ -54,7 +54,14 @@ pub fn plan(world: Option<&GithubWorld>) -> ReportPlan {
         repository: "o/r".to_owned(),
         sha: SHA.to_owned(),
     });
-    ReportPlan { kind: ReportKind::Auto, github, summary_file: None, output_file: None, masks: Vec::new() }
+    ReportPlan {
+        kind: ReportKind::Auto,
+        github,
+        deployment: None,
+        summary_file: None,
+        output_file: None,
+        masks: Vec::new(),
+    }
 }
 
 /// Reports what `act` emits; returns the log.

@@ -134,6 +134,12 @@ pub fn broken(sink: &str, fault: &Fault) -> String {
     format!("{sink}: {fault}; the run goes on without it{help}")
 }
 
+/// What is said once when commit statuses stand for check runs.
+pub fn statuses_instead(why: &Fault) -> String {
+    let help: String = why.hints().iter().map(|hint| format!("\nhelp: {hint}")).collect();
+    format!("commit statuses stand for check runs, which may not be written here: {why}{help}")
+}
+
 /// What is said of a sink that was not done in time at the end.
 pub fn too_slow(sink: &str, limit: Duration) -> String {
     format!("{sink}: not done within {} after the run, given up; what is shown there may be old", in_words(limit))

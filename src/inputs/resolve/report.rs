@@ -9,7 +9,7 @@ use super::lists::{Kind, secret_values};
 use super::reading::{Reading, field, word};
 use crate::inputs::docker_config::DockerConfig;
 use crate::inputs::problem::Wrong;
-use crate::inputs::values::lines;
+use crate::inputs::values::{self, lines};
 use crate::inputs::{CiFacts, GithubPlan, ReportKind, ReportPlan, Secret};
 
 /// Variables of others whose values are credentials: the AWS SDK's, and what the runner gives to an action.
@@ -37,19 +37,21 @@ pub(super) fn resolve(reading: &mut Reading<'_>, ci: &CiFacts, around: &Surround
         ("checks", Some(ReportKind::Checks)),
         ("log", Some(ReportKind::Log)),
         ("none", Some(ReportKind::None)),
-        ("statuses", None),
+        ("statuses", Some(ReportKind::Statuses)),
     ];
     let kind = reading.value_or(field!(reading.raw, report), ReportKind::Auto, word("report", &words));
     let wants_checks = match kind {
         // What imitates GitHub Actions has no check runs.
         ReportKind::Auto => ci.is_github_actions || ci.event.is_none(),
-        ReportKind::Checks => true,
+        ReportKind::Checks | ReportKind::Statuses => true,
         ReportKind::Log | ReportKind::None => false,
     };
     let file = |name: &str| reading.raw.variables().get(name).filter(|path| !path.is_empty()).map(PathBuf::from);
     let (summary_file, output_file) = (file("GITHUB_STEP_SUMMARY"), file("GITHUB_OUTPUT"));
+    let deployment = reading.value(field!(reading.raw, deployment), values::line);
     ReportPlan {
         kind,
+        deployment,
         github: if wants_checks { github(reading, ci, kind) } else { None },
         summary_file: summary_file.filter(|_| kind != ReportKind::None),
         output_file,
@@ -68,15 +70,16 @@ fn github(reading: &mut Reading<'_>, ci: &CiFacts, kind: ReportKind) -> Option<G
     let token = field!(reading.raw, github_token).text.map(Secret::new);
     let sha = ci.sha.clone().filter(|sha| is_whole(sha));
     let cloud_has_its_own = super::run::cloud(&mut Reading::new(reading.raw, false)) == crate::inputs::CloudKind::Local;
-    if kind == ReportKind::Checks && !(token.is_none() && cloud_has_its_own) {
+    let asked = matches!(kind, ReportKind::Checks | ReportKind::Statuses);
+    if asked && !(token.is_none() && cloud_has_its_own) {
         let missing = [
-            ("github_token", token.is_none(), "write a token with checks: write"),
+            ("github_token", token.is_none(), "write a token with checks: write, or statuses: write for statuses"),
             ("repository", ci.repository.is_none(), "write owner/name"),
             ("sha", sha.is_none(), "write the whole commit that is reported on"),
         ];
         for (name, is_missing, instead) in missing {
             if is_missing && reading.raw.written(name).is_none() {
-                reading.problem(name, Wrong::new("is missing, and report=checks needs it", instead));
+                reading.problem(name, Wrong::new("is missing, and `report` needs it", instead));
             }
         }
     }

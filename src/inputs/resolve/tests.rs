@@ -119,7 +119,6 @@ fn what_is_not_built_yet_is_said_in_a_sentence() {
         ("RUN", "rollback"),
         ("STRATEGY", "pair"),
         ("ON_BUSY", "abort"),
-        ("REPORT", "statuses"),
         ("KEEP_PREVIOUS", "2h"),
         ("PROMOTE", "manual"),
         ("VERSION_LABEL", "{tag}-{bundle}"),

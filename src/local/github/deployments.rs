@@ -18,6 +18,8 @@ struct Create {
     environment: Option<String>,
     description: Option<String>,
     required_contexts: Option<Vec<String>>,
+    #[serde(default)]
+    payload: Value,
 }
 
 /// `POST /repos/{owner}/{repo}/deployments`. Without `required_contexts` every check on the commit must have passed.
@@ -46,6 +48,7 @@ pub async fn create(
         r#ref: git_ref,
         environment: body.environment.unwrap_or_else(|| "production".to_owned()),
         description: body.description,
+        payload: body.payload,
         created_at: answer::now(),
         statuses: Vec::new(),
     };
@@ -126,7 +129,7 @@ fn shown(deployment: &Deployment, base: &str) -> Value {
         "sha": deployment.r#ref,
         "ref": deployment.r#ref,
         "task": "deploy",
-        "payload": {},
+        "payload": deployment.payload,
         "original_environment": deployment.environment,
         "environment": deployment.environment,
         "description": deployment.description,

@@ -116,6 +116,8 @@ pub struct Status {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Deployment {
+    /// What the caller had kept with it.
+    pub payload: serde_json::Value,
     /// Its id.
     pub id: u64,
     /// `owner/name`.

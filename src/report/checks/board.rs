@@ -1,7 +1,7 @@
 //! All check runs of one run: who is told what, and when.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
@@ -64,7 +64,8 @@ impl Board {
         let follow = |set: &mut JoinSet<_>, number: usize, name: String, id: String, update: Update| {
             let (wants, wanted) = watch::channel(update);
             let (client, pace, run_url) = (client.clone(), pace.clone(), run_url.clone());
-            let target = Arc::new(Target { client, name, external_id: id, run_url });
+            let taken = Mutex::default();
+            let target = Arc::new(Target { client, name, external_id: id, run_url, taken });
             let follower = Follower { target, wanted, pace };
             set.spawn(follower.run(Turn { number, open: open.clone() }));
             wants
@@ -92,6 +93,11 @@ impl Board {
             left_open: AbortOnDropHandle::new(tokio::spawn(left_open)),
             client,
         }
+    }
+
+    /// Who talks to GitHub for all of them.
+    pub fn client(&self) -> Arc<Client> {
+        self.client.clone()
     }
 
     /// Tells the check runs that an event concerns.

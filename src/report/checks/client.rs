@@ -8,7 +8,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use octocrab::Octocrab;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -28,15 +28,26 @@ const THROTTLED: Duration = Duration::from_secs(60);
 /// No wait that GitHub asks for is longer: its limits are counted by the hour.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
+/// What GitHub is told with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Check runs, which say most.
+    CheckRuns,
+    /// Commit statuses: a state and a line.
+    Statuses,
+}
+
 /// GitHub, seen from one run.
 #[derive(Debug)]
 pub struct Client {
+    way: Way,
     octocrab: Octocrab,
     repository: String,
     sha: String,
     answer_limit: Duration,
     clock: Clock,
     refused: AtomicBool,
+    heard: AtomicBool,
     closed_until: Mutex<Option<Instant>>,
     trouble: Mutex<Option<String>>,
 }
@@ -62,7 +73,7 @@ impl Client {
     ///
     /// # Errors
     /// When the address of the API makes no sense, or no certificate authority is known.
-    pub fn new(plan: &GithubPlan, answer_limit: Duration) -> Result<Self, Fault> {
+    pub fn new(plan: &GithubPlan, answer_limit: Duration, way: Way) -> Result<Self, Fault> {
         let refused = |error: octocrab::Error| {
             Fault::new(format!("could not prepare requests to {}", plan.api_url)).because(error)
         };
@@ -75,6 +86,8 @@ impl Client {
             .build()
             .map_err(refused)?;
         Ok(Self {
+            way,
+            heard: AtomicBool::new(false),
             octocrab,
             repository: plan.repository.clone(),
             sha: plan.sha.clone(),
@@ -89,6 +102,16 @@ impl Client {
     /// The commit that is reported on.
     pub fn sha(&self) -> &str {
         &self.sha
+    }
+
+    /// What it is told with.
+    pub fn way(&self) -> Way {
+        self.way
+    }
+
+    /// Whether GitHub has taken anything yet.
+    pub fn is_heard(&self) -> bool {
+        self.heard.load(Ordering::Relaxed)
     }
 
     /// Whether GitHub has said that we may not write check runs here at all.
@@ -106,13 +129,32 @@ impl Client {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Posts a body to a path below the repository.
+    ///
+    /// # Errors
+    /// A passing failure may mean that it was taken all the same.
+    pub async fn write(&self, path: &str, body: &(impl Serialize + ?Sized + Sync)) -> Result<Value, Failure> {
+        let path = format!("/repos/{}/{path}", self.repository);
+        self.ask(async { self.octocrab._post(path, Some(body)).await }).await
+    }
+
+    /// Reads what is at a path below the repository.
+    ///
+    /// # Errors
+    /// [`Failure::Passing`] when it may work in a moment.
+    pub async fn read(&self, path: &str, query: &[(&str, &str)]) -> Result<Value, Failure> {
+        let query = serde_urlencoded::to_string(query)
+            .map_err(|error| Fault::new("could not write a query to GitHub").because(error))?;
+        let path = format!("/repos/{}/{path}?{query}", self.repository);
+        self.ask(async { self.octocrab._get(path).await }).await
+    }
+
     /// Opens a check run.
     ///
     /// # Errors
     /// A passing failure may mean that it was opened all the same.
     pub async fn create(&self, opening: &Opening<'_>) -> Result<u64, Failure> {
-        let path = format!("/repos/{}/check-runs", self.repository);
-        let answer = self.ask(async { self.octocrab._post(path, Some(opening)).await }).await?;
+        let answer = self.write("check-runs", opening).await?;
         answer["id"].as_u64().ok_or_else(|| Fault::new("GitHub opened a check run without an id").into())
     }
 
@@ -144,11 +186,8 @@ impl Client {
     }
 
     async fn list(&self, narrowed: (&str, &str)) -> Result<Vec<FoundRun>, Failure> {
-        let query = [narrowed, ("filter", "all"), ("per_page", "100")];
-        let query = serde_urlencoded::to_string(query)
-            .map_err(|error| Fault::new("could not write a query to GitHub").because(error))?;
-        let path = format!("/repos/{}/commits/{}/check-runs?{query}", self.repository, self.sha);
-        let answer = self.ask(async { self.octocrab._get(path).await }).await?;
+        let path = format!("commits/{}/check-runs", self.sha);
+        let answer = self.read(&path, &[narrowed, ("filter", "all"), ("per_page", "100")]).await?;
         let found: Found = serde_json::from_value(answer)
             .map_err(|error| Fault::new("could not read GitHub's list of check runs").because(error))?;
         Ok(found.check_runs)
@@ -205,6 +244,7 @@ impl Client {
             self.clock.heard(date.with_timezone(&Utc));
         }
         if parts.status.is_success() {
+            self.heard.store(true, Ordering::Relaxed);
             return Ok(body);
         }
         let fault = refusal(parts.status, &body, &self.repository);
@@ -270,7 +310,7 @@ fn refusal(status: StatusCode, body: &Value, repository: &str) -> Fault {
         401 => fault.hint("the input `github_token` holds no valid token; give it `${{ github.token }}`"),
         403 => fault.hint(
             "give the job `permissions: checks: write`; runs for forks and Dependabot have no such permission, and \
-             personal access tokens cannot write check runs at all",
+             personal access tokens cannot write check runs at all: theirs is `statuses: write`",
         ),
         404 => {
             fault.hint(format!("the token cannot see {repository}; look at the inputs `repository` and `github_token`"))

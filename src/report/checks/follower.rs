@@ -1,13 +1,14 @@
 //! Keeps one check run in step: always sends the newest state, never two requests at a time.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::sync::{Semaphore, watch};
 
-use super::client::Client;
+use super::client::{Client, Way};
 use super::request::{Opening, Update};
+use super::status::StatusUpdate;
 use crate::engine::retry::{Failure, Policy, retry};
 use crate::fault::Fault;
 
@@ -28,6 +29,8 @@ pub struct Target {
     pub external_id: String,
     /// Where its log is.
     pub run_url: Option<String>,
+    /// The commit status that GitHub took last, where it is statuses that it gets.
+    pub taken: Mutex<Option<StatusUpdate>>,
 }
 
 /// One check run to be.
@@ -124,7 +127,7 @@ impl Follower {
 }
 
 /// A call that is repeated, as a value that may move between threads: the compiler cannot see that through the closure.
-fn repeated<T: Send + 'static, F: Future<Output = Result<T, Failure>> + Send + 'static>(
+pub(super) fn repeated<T: Send + 'static, F: Future<Output = Result<T, Failure>> + Send + 'static>(
     mut call: impl FnMut(u32) -> F + Send + 'static,
 ) -> BoxFuture<'static, Result<T, Fault>> {
     // A closure of a known type is what `retry` takes for an asynchronous one.
@@ -137,6 +140,10 @@ fn repeated<T: Send + 'static, F: Future<Output = Result<T, Failure>> + Send + '
 impl Target {
     /// Opens the check run, or finds that an earlier attempt did, which is said beside its id.
     async fn open(&self, attempt: u32, update: &Update) -> Result<(u64, bool), Failure> {
+        if self.client.way() == Way::Statuses {
+            // A status has no id: its context is its name.
+            return self.status(update).await.map(|()| (0, false));
+        }
         if attempt > 1
             && let Some(id) = self.client.find(&self.name, &self.external_id).await?
         {
@@ -154,6 +161,9 @@ impl Target {
 
     /// Sends a state; says whether annotations are done with.
     async fn update(&self, id: u64, mut update: Update) -> Result<bool, Failure> {
+        if self.client.way() == Way::Statuses {
+            return self.status(&update).await.map(|()| true);
+        }
         let carries = !annotations_of(&update).is_empty();
         match self.client.update(id, &update).await {
             Ok(()) => Ok(carries),
@@ -164,6 +174,17 @@ impl Target {
             }
             Err(failure) => Err(failure),
         }
+    }
+
+    /// Gives the commit a status, unless it shows the same already: a context may have a thousand on one commit.
+    async fn status(&self, update: &Update) -> Result<(), Failure> {
+        let status = StatusUpdate::of(&self.name, self.run_url.as_deref(), update);
+        if self.taken.lock().unwrap_or_else(PoisonError::into_inner).as_ref() == Some(&status) {
+            return Ok(());
+        }
+        self.client.write(&format!("statuses/{}", self.client.sha()), &status).await?;
+        *self.taken.lock().unwrap_or_else(PoisonError::into_inner) = Some(status);
+        Ok(())
     }
 }
 

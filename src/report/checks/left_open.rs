@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::client::Client;
+use super::client::{Client, Way};
 use super::external_id::{ExternalId, Owner};
 use super::request::{Conclusion, Output, Status, Update};
 use crate::report::words;
@@ -12,6 +12,10 @@ use crate::report::words;
 /// Asks once, after the first check run of this run was opened, and completes what is found. What fails is left to the
 /// next run: nobody waits for this, and the log is told nothing.
 pub async fn complete(client: Arc<Client>, ours: Owner, run_url: Option<String>, open: Arc<watch::Sender<usize>>) {
+    // A status has no maker: this run's of the same context takes its place.
+    if client.way() == Way::Statuses {
+        return;
+    }
     // An error would mean that the sender, which we hold ourselves, is gone.
     let _ = open.subscribe().wait_for(|open| *open > 0).await;
     for status in [Status::Queued, Status::InProgress] {
