@@ -31,8 +31,12 @@ pub enum Exit {
     RolledBack = 17,
     /// The deployment stands, but something that was to be removed is still there.
     CleanUpFailed = 18,
+    /// The settings were not applied.
+    ConfigureFailed = 19,
     /// An undo failed: a person must look. The message lists what is left and the command for each thing.
     NeedsHuman = 20,
+    /// What was live before is not live again.
+    RollBackFailed = 21,
     /// A time limit was reached.
     TimedOut = 124,
     /// Cancelled by SIGINT.
@@ -57,7 +61,9 @@ impl Exit {
         (Exit::PromoteFailed, "the swap did not take place"),
         (Exit::RolledBack, "an acceptance test against live failed"),
         (Exit::CleanUpFailed, "the deployment stands, but something that was to be removed is still there"),
+        (Exit::ConfigureFailed, "the settings were not applied"),
         (Exit::NeedsHuman, "an undo failed; the message lists what is left and a command for each thing"),
+        (Exit::RollBackFailed, "what was live before is not live again"),
         (Exit::TimedOut, "a time limit was reached"),
         (Exit::Interrupted, "cancelled by SIGINT"),
         (Exit::Terminated, "cancelled by SIGTERM"),

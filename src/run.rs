@@ -88,10 +88,14 @@ impl<'a> Run<'a> {
         Bench { plan: self.plan, docker: checked.docker.as_ref(), labels: &self.labels }
     }
 
-    /// Whether a run that stops in `stage` has swapped: then that is what is undone.
+    /// Whether a run that stops in `stage` has swapped, or updated live in place: then that is what is undone.
     fn live_was_touched(&self, stage: Stage) -> bool {
-        let swaps_back = |undo: &Undo| matches!(undo, Undo::SwapBack { .. });
-        stage == Stage::AcceptanceLive && self.engine.pending().iter().any(swaps_back)
+        self.engine.pending().iter().any(|undo| match undo {
+            Undo::SwapBack { .. } => stage == Stage::AcceptanceLive,
+            // A roll-back that did not come up is a failure, and not what was asked for.
+            Undo::Redeploy { .. } => stage != Stage::RollBack,
+            _ => false,
+        })
     }
 
     /// What is another run's by now is not undone by this one.
@@ -108,8 +112,7 @@ impl<'a> Run<'a> {
 
     /// Gives the sites to those who wait for them. What could not be undone is written down for the next run. Bad news is
     /// told as that of the stage that was last.
-    async fn close(&self, left: &[Undo], last: Stage, limit: Duration) {
-        let well = last == Stage::CleanUp;
+    async fn close(&self, left: &[Undo], last: Stage, well: bool, limit: Duration) {
         for (Site::Beanstalk(target), _) in self.hands.sites.get().into_iter().flatten() {
             let closed = timeout(limit, target.close(left, well)).await;
             let closed = closed.unwrap_or_else(|_| Err(Fault::timed_out("the journal did not answer in time")));
@@ -124,15 +127,19 @@ impl<'a> Run<'a> {
 /// The stages that a run of this kind tells, in order.
 pub fn stages_of(plan: &Plan) -> Vec<StageKey> {
     use Stage::{
-        AcceptanceCandidate, AcceptanceContainer, AcceptanceLive, Build, Check, CleanUp, Deploy, Promote, Push,
-        UnitTest,
+        AcceptanceCandidate, AcceptanceContainer, AcceptanceLive, Build, Check, CleanUp, Configure, Deploy, Promote,
+        Push, RollBack, UnitTest,
     };
     let stages: &[Stage] = match plan.run {
-        RunKind::Pipeline => &Stage::ALL,
+        RunKind::Pipeline => Stage::PIPELINE,
         RunKind::Test => &[Check, Build, UnitTest, AcceptanceContainer],
         RunKind::Push => &[Check, Build, UnitTest, AcceptanceContainer, Push],
         RunKind::Deploy => &[Check, Deploy, AcceptanceCandidate, Promote, AcceptanceLive, CleanUp],
         RunKind::Check => &[Check],
+        RunKind::Promote => &[Check, Promote, AcceptanceLive, CleanUp],
+        RunKind::Rollback => &[Check, RollBack, AcceptanceLive],
+        RunKind::Cleanup => &[Check, CleanUp],
+        RunKind::Configure => &[Check, Configure, AcceptanceLive, CleanUp],
     };
     stages.iter().copied().map(StageKey::from).collect()
 }
@@ -161,8 +168,10 @@ pub async fn run(run: &Run<'_>, connected: Option<Docker>) -> Exit {
     let left = engine.unwind().await;
     let is_signalled =
         matches!(&told, Err(Stopped { cancelled: Some(reason), .. }) if *reason > CancelReason::RunTimeout);
-    let last = told.as_ref().map_or_else(|stopped| stopped.key.stage, |_| Stage::CleanUp);
-    run.close(&left, last, if is_signalled { HURRIED } else { UNHURRIED }).await;
+    let last = stages.last().map_or(Stage::Check, |key| key.stage);
+    let last = told.as_ref().map_or_else(|stopped| stopped.key.stage, |_| last);
+    let well = told.is_ok() || last == Stage::CleanUp;
+    run.close(&left, last, well, if is_signalled { HURRIED } else { UNHURRIED }).await;
     let (end, timed_out) = match told {
         Ok(end) => (end, false),
         Err(Stopped { cancelled: Some(reason), .. }) if reason.is_signal() || left.is_empty() => {

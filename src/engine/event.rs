@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::cancel::CancelReason;
+use super::change::Change;
 use super::undo::Undo;
 use crate::exit::Exit;
 use crate::fault::Fault;
@@ -38,11 +39,15 @@ pub enum Stage {
     AcceptanceLive,
     /// Previous environment by its retention, and what the run made and does not hand over.
     CleanUp,
+    /// Settings of an environment, in a run of their own.
+    Configure,
+    /// What was live before is live again, in a run of its own.
+    RollBack,
 }
 
 impl Stage {
-    /// All stages, in order.
-    pub const ALL: [Stage; 10] = [
+    /// All stages: those of the whole story in their order, then those of runs of their own.
+    pub const ALL: [Stage; 12] = [
         Stage::Check,
         Stage::Build,
         Stage::UnitTest,
@@ -53,7 +58,12 @@ impl Stage {
         Stage::Promote,
         Stage::AcceptanceLive,
         Stage::CleanUp,
+        Stage::Configure,
+        Stage::RollBack,
     ];
+
+    /// The stages of the whole story, in order.
+    pub const PIPELINE: &[Stage] = Stage::ALL.split_at(10).0;
 
     /// The stage's name in logs, check runs and documents.
     pub fn name(self) -> &'static str {
@@ -68,6 +78,8 @@ impl Stage {
             Stage::Promote => "promote",
             Stage::AcceptanceLive => "acceptance (live)",
             Stage::CleanUp => "clean up",
+            Stage::Configure => "configure",
+            Stage::RollBack => "roll back",
         }
     }
 
@@ -84,6 +96,8 @@ impl Stage {
             Stage::Promote => Exit::PromoteFailed,
             Stage::AcceptanceLive => Exit::RolledBack,
             Stage::CleanUp => Exit::CleanUpFailed,
+            Stage::Configure => Exit::ConfigureFailed,
+            Stage::RollBack => Exit::RollBackFailed,
         }
     }
 }
@@ -135,6 +149,18 @@ pub enum End {
     Pushed,
     /// The check stage passed; nothing more was asked for.
     Checked,
+    /// The application version is made; nothing more was asked for.
+    Versioned,
+    /// The candidate has passed, and waits for somebody to promote it.
+    Waiting,
+    /// What was live before is live again, as was asked for.
+    Back,
+    /// What was to be removed is gone; nothing more was asked for.
+    CleanedUp,
+    /// The settings are applied; nothing more was asked for.
+    Configured,
+    /// Every change was named and none made, as was asked for.
+    Planned,
     /// It stopped in this stage; what it had made is removed.
     Failed(Stage),
     /// It stopped in this stage, after live had been touched; the previous state is live again.
@@ -153,6 +179,12 @@ impl End {
             End::Tested => "tested",
             End::Checked => "checked",
             End::Pushed => "pushed",
+            End::Versioned => "versioned",
+            End::Waiting => "waiting",
+            End::Back => "rolled-back",
+            End::CleanedUp => "cleaned-up",
+            End::Configured => "configured",
+            End::Planned => "planned",
             End::Failed(_) => "failed",
             End::RolledBack(_) => "rolled-back",
             End::Cancelled(_) => "cancelled",
@@ -163,7 +195,8 @@ impl End {
     /// The process's exit code.
     pub fn exit(&self, timed_out: bool) -> Exit {
         match self {
-            End::Deployed | End::Tested | End::Pushed | End::Checked => Exit::Done,
+            End::Deployed | End::Tested | End::Pushed | End::Checked | End::Versioned => Exit::Done,
+            End::Waiting | End::Back | End::CleanedUp | End::Configured | End::Planned => Exit::Done,
             End::NeedsHuman(_) => Exit::NeedsHuman,
             End::Cancelled(CancelReason::RunTimeout) => Exit::TimedOut,
             End::Cancelled(CancelReason::Interrupt) => Exit::Interrupted,
@@ -195,6 +228,8 @@ pub enum Fact {
     Previous { name: String, version: String },
     /// Something that is still there after the run, why, and how to remove it.
     Kept { what: String, why: String, command: Option<String> },
+    /// A change that is to be made, or would be: they come in order.
+    Planned(Change),
 }
 
 /// What an environment is to a run.
@@ -204,6 +239,8 @@ pub enum Role {
     Candidate,
     /// Holds the live CNAME.
     Live,
+    /// Was there before, and is given the new image itself.
+    Updated,
 }
 
 /// Counts and failures from a test report.

@@ -45,6 +45,9 @@ pub struct Journal<S> {
     pub previous: Option<Previous>,
     /// Deployments that passed everything, newest first.
     pub good: Vec<Good>,
+    /// A deployment that waits for somebody to promote it.
+    #[serde(default = "Option::default")]
+    pub waiting: Option<Passed<S>>,
 }
 
 /// A run in the line.
@@ -99,6 +102,9 @@ pub struct Previous {
     pub version_label: String,
     /// When the swap was handed over; Unix seconds by the store's clock.
     pub since: i64,
+    /// Whether it was rolled back from: then it is there to be looked at, not to be live again.
+    #[serde(default)]
+    pub is_withdrawn: bool,
 }
 
 /// A deployment that passed everything.
@@ -118,6 +124,24 @@ pub struct Good {
     pub run: String,
     /// When it was handed over; Unix seconds by the store's clock.
     pub at: i64,
+    /// Whether it was rolled back from: no roll-back goes to it.
+    #[serde(default)]
+    pub is_withdrawn: bool,
+}
+
+/// A deployment whose candidate has passed its tests, and which waits to be promoted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Passed<S> {
+    /// How it will be remembered once it is live; `at` is when it began to wait.
+    pub good: Good,
+    /// The candidate's name.
+    pub name: String,
+    /// Whoever worked on it.
+    pub runs: Vec<String>,
+    /// What would end it, oldest first.
+    pub undo: Vec<Undo>,
+    /// What was there when it was made.
+    pub site: S,
 }
 
 impl fmt::Display for Claim {
@@ -150,6 +174,7 @@ impl<S> Default for Journal<S> {
             left: Vec::new(),
             previous: None,
             good: Vec::new(),
+            waiting: None,
         }
     }
 }
@@ -200,10 +225,12 @@ impl<S> Journal<S> {
         self.line.retain(|claim| claim.run != run);
     }
 
-    /// Remembers a deployment that passed everything.
+    /// Remembers a deployment that passed everything. A version that was withdrawn and is deployed again is as good as
+    /// any.
     pub fn remember(&mut self, good: Good) {
         self.good.retain(|known| {
-            (&known.version_label, &known.environment_id) != (&good.version_label, &good.environment_id)
+            let is_same = known.environment_id == good.environment_id || known.is_withdrawn;
+            known.version_label != good.version_label || !is_same
         });
         self.good.insert(0, good);
         self.good.truncate(GOOD_KEPT);
@@ -212,7 +239,8 @@ impl<S> Journal<S> {
     /// Remembers what could not be removed. Who is live is no thing that is left: a swap that could not be taken back is
     /// for a person to judge, who has been told.
     pub fn leave_behind(&mut self, undos: &[Undo], runs: &[String]) {
-        let is_thing = |undo: &&Undo| !undo.is_on_the_daemon() && !matches!(undo, Undo::SwapBack { .. });
+        let is_live = |undo: &Undo| matches!(undo, Undo::SwapBack { .. } | Undo::Redeploy { .. });
+        let is_thing = |undo: &&Undo| !undo.is_on_the_daemon() && !is_live(undo);
         for undo in undos.iter().filter(is_thing) {
             if !self.left.iter().any(|left| left.undo == *undo) {
                 self.left.push(Left { undo: undo.clone(), runs: runs.to_vec() });

@@ -1,6 +1,7 @@
 //! Runs stages: events, time limit, cancellation, undo and cleanup. Knows no stage, no cloud and no daemon.
 
 pub mod cancel;
+pub mod change;
 mod channel;
 pub mod event;
 pub mod first_process;

@@ -23,8 +23,31 @@ pub enum Undo {
     EndEnvironment { application: String, environment: String, region: String, live_cname: Option<String> },
     /// Makes `back` live again, if `cname` is held by `from`. Ids, not names.
     SwapBack { cname: String, from: String, back: String, region: String },
+    /// Gives an environment that was updated in place the version back that it ran before, unless somebody has given it
+    /// yet another one than `instead_of`, the run's own.
+    Redeploy {
+        application: String,
+        environment: String,
+        environment_id: String,
+        label: String,
+        instead_of: String,
+        region: String,
+    },
     /// Deletes a configuration template that was only needed to make a candidate.
     RemoveTemplate { application: String, template: String, region: String },
+    /// Puts an environment's settings back to those of a template that was made before they were changed, and takes off
+    /// options (namespace and name) that it did not have then.
+    RestoreSettings {
+        application: String,
+        environment: String,
+        environment_id: String,
+        template: String,
+        remove: Vec<(String, String)>,
+        region: String,
+    },
+    /// Gives an environment that holds the live CNAME the minimum size of its settings back, if it still has the one that
+    /// it was made with to be as large as its predecessor.
+    GiveSizeBack { environment: String, live_cname: String, raised: u32, min: u32, region: String },
     /// Deletes an application that the run made, when nothing is in it but what the run made.
     RemoveApplication { application: String, region: String },
 }
@@ -47,7 +70,10 @@ impl Undo {
         match self {
             Undo::EndEnvironment { region, .. }
             | Undo::SwapBack { region, .. }
+            | Undo::Redeploy { region, .. }
             | Undo::RemoveTemplate { region, .. }
+            | Undo::RestoreSettings { region, .. }
+            | Undo::GiveSizeBack { region, .. }
             | Undo::RemoveApplication { region, .. } => Some(region),
             Undo::RemoveContainer { .. } | Undo::RemoveNetwork { .. } | Undo::RemoveImage { .. } => None,
         }
@@ -65,9 +91,27 @@ impl Undo {
                 "aws elasticbeanstalk swap-environment-cnames --region {region} --source-environment-id {from} \
                  --destination-environment-id {back}"
             ),
+            Undo::Redeploy { environment_id, label, region, .. } => format!(
+                "aws elasticbeanstalk update-environment --region {region} --environment-id {environment_id} \
+                 --version-label {label}"
+            ),
             Undo::RemoveTemplate { application, template, region } => format!(
                 "aws elasticbeanstalk delete-configuration-template --region {region} --application-name {application} \
                  --template-name {template}"
+            ),
+            Undo::RestoreSettings { environment_id, template, remove, region, .. } => {
+                let one =
+                    |(namespace, option): &(String, String)| format!(" Namespace={namespace},OptionName={option}");
+                let remove: String = remove.iter().map(one).collect();
+                let remove = if remove.is_empty() { remove } else { format!(" --options-to-remove{remove}") };
+                format!(
+                    "aws elasticbeanstalk update-environment --region {region} --environment-id {environment_id} \
+                     --template-name {template}{remove}"
+                )
+            }
+            Undo::GiveSizeBack { environment, min, region, .. } => format!(
+                "aws elasticbeanstalk update-environment --region {region} --environment-name {environment} \
+                 --option-settings Namespace=aws:autoscaling:asg,OptionName=MinSize,Value={min}"
             ),
             Undo::RemoveApplication { application, region } => {
                 format!("aws elasticbeanstalk delete-application --region {region} --application-name {application}")
@@ -78,8 +122,13 @@ impl Undo {
     /// The command that shows whether it is done, for what goes on by itself once it was asked for.
     pub fn look(&self) -> String {
         match self {
-            Undo::EndEnvironment { environment, region, .. } => self.while_local(format!(
+            Undo::EndEnvironment { environment, region, .. }
+            | Undo::RestoreSettings { environment, region, .. }
+            | Undo::GiveSizeBack { environment, region, .. } => self.while_local(format!(
                 "aws elasticbeanstalk describe-environments --region {region} --environment-names {environment}"
+            )),
+            Undo::Redeploy { environment_id, region, .. } => self.while_local(format!(
+                "aws elasticbeanstalk describe-environments --region {region} --environment-ids {environment_id}"
             )),
             // The others are over when they are answered; to do one twice changes nothing.
             _ => self.command(),
@@ -92,6 +141,10 @@ impl Undo {
             Undo::SwapBack { cname, from, .. } => {
                 Some(format!("but only while environment {from} holds {cname}: a second swap would undo the first"))
             }
+            Undo::Redeploy { environment, instead_of, label, .. } => Some(format!(
+                "but only when {environment} is Ready, and runs {instead_of} or not {label} alone; an update that is \
+                 under way ends first, or is aborted with abort-environment-update"
+            )),
             Undo::EndEnvironment { live_cname: Some(live), .. } => {
                 Some(format!("but only while it does not hold {live}: that would be live"))
             }
@@ -103,11 +156,15 @@ impl Undo {
     /// daemon or the cloud; those of one rank need nothing of each other and are asked for at the same time.
     pub fn rank(&self) -> u8 {
         match self {
+            // It updates an environment: what else changes that one comes when it is at rest.
+            Undo::Redeploy { .. } => 0,
             // The candidate may not be ended while it holds the live CNAME.
-            Undo::SwapBack { .. } => 0,
+            Undo::SwapBack { .. } => 1,
+            // It waits for its environment to be at rest, and needs its template.
+            Undo::RestoreSettings { .. } => 1,
+            Undo::EndEnvironment { .. } | Undo::RemoveTemplate { .. } | Undo::GiveSizeBack { .. } => 2,
             // Its environments and templates are in the way.
-            Undo::RemoveApplication { .. } => 2,
-            Undo::EndEnvironment { .. } | Undo::RemoveTemplate { .. } => 1,
+            Undo::RemoveApplication { .. } => 3,
             // A container holds its network and its image.
             Undo::RemoveContainer { .. } => 0,
             Undo::RemoveNetwork { .. } | Undo::RemoveImage { .. } => 1,
@@ -128,7 +185,10 @@ impl fmt::Display for Undo {
             Undo::RemoveImage { reference } => write!(f, "remove image {reference}"),
             Undo::EndEnvironment { environment, .. } => write!(f, "terminate environment {environment}"),
             Undo::SwapBack { cname, back, .. } => write!(f, "give {cname} back to {back}"),
+            Undo::Redeploy { environment, label, .. } => write!(f, "redeploy version {label} to {environment}"),
             Undo::RemoveTemplate { template, .. } => write!(f, "delete configuration template {template}"),
+            Undo::RestoreSettings { environment, .. } => write!(f, "put the settings of {environment} back"),
+            Undo::GiveSizeBack { environment, min, .. } => write!(f, "give MinSize {min} back to {environment}"),
             Undo::RemoveApplication { application, .. } => write!(f, "delete application {application}"),
         }
     }
@@ -228,11 +288,40 @@ mod tests {
         let swap = Undo::SwapBack { cname, from, back, region: text("eu-central-1") };
         let turns = in_turns(vec![application.clone(), end("b"), swap.clone(), end("a")]);
         assert_eq!(turns, [vec![swap], vec![end("b"), end("a")], vec![application]]);
+        let redeploy = Undo::Redeploy {
+            application: text("shop"),
+            environment: text("a"),
+            environment_id: text("e-1"),
+            label: text("41"),
+            instead_of: text("42"),
+            region: text("eu-central-1"),
+        };
+        let template =
+            Undo::RemoveTemplate { application: text("shop"), template: text("t"), region: text("eu-central-1") };
+        assert_eq!(in_turns(vec![template.clone(), redeploy.clone()]), [vec![redeploy.clone()], vec![template]]);
+        assert_eq!(redeploy.to_string(), "redeploy version 41 to a");
+        assert!(redeploy.command().ends_with("--environment-id e-1 --version-label 41"));
         let (container, network) = (Undo::RemoveContainer { name: text("c") }, Undo::RemoveNetwork { name: text("n") });
         let image = Undo::RemoveImage { reference: text("i") };
         let turns = in_turns(vec![network.clone(), image.clone(), container.clone()]);
         assert_eq!(turns, [vec![container], vec![network, image]]);
         assert!(in_turns(Vec::new()).is_empty());
+        let settings = Undo::RestoreSettings {
+            application: text("shop"),
+            environment: text("a"),
+            environment_id: text("e-1"),
+            template: text("saved"),
+            remove: vec![(text("aws:autoscaling:asg"), text("Cooldown"))],
+            region: text("eu-central-1"),
+        };
+        let template =
+            Undo::RemoveTemplate { application: text("shop"), template: text("saved"), region: text("eu-central-1") };
+        assert_eq!(in_turns(vec![template.clone(), settings.clone()]), [vec![settings.clone()], vec![template]]);
+        assert_eq!(
+            settings.command(),
+            "aws elasticbeanstalk update-environment --region eu-central-1 --environment-id e-1 --template-name saved \
+             --options-to-remove Namespace=aws:autoscaling:asg,OptionName=Cooldown"
+        );
         assert!(end("a").look().ends_with("describe-environments --region eu-central-1 --environment-names a"));
     }
 }

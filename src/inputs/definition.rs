@@ -160,11 +160,11 @@ use Fallback::{Is, Nothing, Taken};
 inputs! {
     Run {
         built run = Taken("by the event"),
-            "part of the story: pipeline, test, push, deploy, check (not built yet: promote, rollback, cleanup, configure)";
+            "part of the story: pipeline, test, push, deploy, promote, rollback, cleanup, configure, check";
         built cloud = Is("aws"), "where the APIs are: aws, or local for the embedded cloud";
         built name = Taken("the application"), "name of the run, and prefix of its check runs";
         built timeout = Is("60m"), "time limit of the whole run";
-        later dry_run = Is("false"), "print every change in order instead of making it";
+        built dry_run = Is("false"), "print every change in order instead of making it";
         built log_format = Is("text"), "form of the log: text, or json for one event a line";
         built mask = Nothing, "further texts that must never be shown, one a line";
         later report_dir = Nothing, "directory that gets the report as files";
@@ -234,13 +234,14 @@ inputs! {
     }
     Beanstalk {
         built application = Nothing, "name of the Elastic Beanstalk application";
-        built environment = Nothing, "prefix of the live CNAME, such as shop-live, or the whole CNAME";
-        built strategy = Is("blue-green"), "how it is deployed: blue-green (not built yet: pair, in-place, version-only)";
-        built version_label = Is("{tag}"), "label of the application version; may hold {tag} (not built yet: {bundle})";
-        later bundle = Nothing, "directory with .ebextensions, .platform, a Dockerrun or compose template";
-        later option_settings = Nothing, "option settings of the environment";
-        built environment_variables = Nothing, "environment properties of a first environment, KEY=VALUE lines";
-        later environment_secrets = Nothing, "environment properties out of Secrets Manager or SSM, KEY=ARN lines";
+        built environment = Nothing, "prefix of the live CNAME, such as shop-live, or the whole CNAME; in place the environment's name";
+        built strategy = Is("blue-green"), "how it is deployed: blue-green, pair, in-place or version-only";
+        built version_label = Is("{tag}"), "label of the application version; may hold {tag} and {bundle}, the bundle's short hash";
+        built bundle = Nothing, "directory with .ebextensions, .platform, a Dockerrun or compose template";
+        built option_settings = Nothing,
+            "option settings, as the AWS CLI's JSON or as YAML; $VAR and ${VAR} come from the environment";
+        built environment_variables = Nothing, "environment properties, KEY=VALUE lines";
+        built environment_secrets = Nothing, "environment properties out of Secrets Manager or SSM, KEY=ARN lines";
         built solution_stack = Taken("the newest Docker on Amazon Linux 2023"), "platform of a first environment";
         built instance_profile = Nothing,
             "instance profile of a first environment, usually aws-elasticbeanstalk-ec2-role";
@@ -251,14 +252,14 @@ inputs! {
         built minimum_health = Is("green"), "the lowest health that passes: green or yellow";
         built healthy_for = Is("15s"), "how long the health must hold";
         built health_timeout = Is("5m"), "how long the environment may take to become healthy";
-        built promote = Is("auto"), "when the candidate becomes live: auto (not built yet: manual)";
+        built promote = Is("auto"), "when the candidate becomes live: auto, or manual, by a later run=promote";
         built keep_failed = Is("false"), "keep a failed candidate for a look: true or false";
         built keep_previous = Is("until-next-deploy"),
-            "what becomes of the previous environment: until-next-deploy or none (not built yet: a duration)";
-        later keep_versions = Taken("50"), "how many application versions are kept";
+            "what becomes of the previous environment: until-next-deploy, none, or how long it is kept, such as 4h";
+        built keep_versions = Is("50"), "how many application versions are kept; none keeps all";
         built bucket = Taken("Beanstalk's own"), "S3 bucket for bundles";
         built on_busy = Is("wait"),
-            "when another run or operation is under way: wait or fail (not built yet: abort)";
+            "when another run or operation is under way: wait, fail, or abort an update that can be";
     }
     Aws {
         built aws_region = Taken("AWS_REGION, AWS_DEFAULT_REGION, a profile"), "AWS region";

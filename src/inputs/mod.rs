@@ -10,6 +10,7 @@ pub mod problem;
 pub mod raw;
 pub mod resolve;
 pub mod secret;
+mod site;
 mod values;
 
 use std::path::PathBuf;
@@ -19,6 +20,10 @@ pub use ci::CiFacts;
 pub use problem::Problem;
 pub use raw::RawInputs;
 pub use secret::Secret;
+pub use site::{
+    BeanstalkPlan, FETCHED, Health, KeepPrevious, MOST_PROPERTY_BYTES, OnBusy, OptionSetting, PROPERTIES, Promotion,
+    SitePlan, Strategy,
+};
 
 use crate::image::{Repository, Tag};
 
@@ -35,6 +40,41 @@ pub enum RunKind {
     Deploy,
     /// The check stage alone.
     Check,
+    /// A candidate that passed in an earlier run becomes live.
+    Promote,
+    /// What was live before is live again.
+    Rollback,
+    /// What earlier runs left or kept is removed, as far as its time is over.
+    Cleanup,
+    /// Settings of the environment, and nothing else.
+    Configure,
+}
+
+impl RunKind {
+    /// The word in `run`.
+    pub fn word(self) -> &'static str {
+        match self {
+            RunKind::Pipeline => "pipeline",
+            RunKind::Test => "test",
+            RunKind::Push => "push",
+            RunKind::Deploy => "deploy",
+            RunKind::Check => "check",
+            RunKind::Promote => "promote",
+            RunKind::Rollback => "rollback",
+            RunKind::Cleanup => "cleanup",
+            RunKind::Configure => "configure",
+        }
+    }
+
+    /// Whether an image is made.
+    pub fn makes_image(self) -> bool {
+        matches!(self, RunKind::Pipeline | RunKind::Test | RunKind::Push | RunKind::Check)
+    }
+
+    /// Whether the run is about what stands already: no image is made or looked for.
+    pub fn is_about_what_stands(self) -> bool {
+        matches!(self, RunKind::Promote | RunKind::Rollback | RunKind::Cleanup | RunKind::Configure)
+    }
 }
 
 /// Where the APIs are.
@@ -61,6 +101,8 @@ pub struct Plan {
     pub run_key: String,
     /// The run's own time limit.
     pub timeout: Duration,
+    /// Whether every change is only named, in order.
+    pub dry_run: bool,
     /// What the CI told us unasked.
     pub ci: CiFacts,
     /// The commit that is built; it names the tag.
@@ -235,87 +277,6 @@ pub struct RegistryPlan {
     pub docker_config: Option<Secret>,
     /// Whether a missing repository is made.
     pub create_repository: bool,
-}
-
-/// One place the image is deployed to: a closed set of kinds.
-#[derive(Clone, Debug)]
-pub enum SitePlan {
-    /// AWS Elastic Beanstalk.
-    Beanstalk(BeanstalkPlan),
-}
-
-/// How previous environments are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeepPrevious {
-    /// The next deployment ends it.
-    UntilNextDeploy,
-    /// Ended at once, by this run.
-    No,
-}
-
-/// What a run does when another run or operation is under way at its site.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnBusy {
-    /// It waits for its turn.
-    Wait,
-    /// It fails at once.
-    Fail,
-}
-
-/// An environment's colour (Elastic Beanstalk Developer Guide, "Health colors and statuses").
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Health {
-    /// No data, or an operation is under way.
-    Grey,
-    /// Failing.
-    Red,
-    /// Some requests or checks fail.
-    Yellow,
-    /// Well.
-    Green,
-}
-
-/// A site on Elastic Beanstalk.
-#[derive(Clone, Debug)]
-pub struct BeanstalkPlan {
-    /// The application.
-    pub application: String,
-    /// The live CNAME or its prefix.
-    pub live: String,
-    /// The application version's label.
-    pub version_label: String,
-    /// Container port that the platform's proxy talks to; the image's one `EXPOSE`d port, if absent.
-    pub port: Option<u16>,
-    /// Whether application and first environment are made when missing.
-    pub create: bool,
-    /// Platform of a first environment; the newest Docker on Amazon Linux 2023, if absent.
-    pub solution_stack: Option<String>,
-    /// Instance profile of a first environment.
-    pub instance_profile: Option<String>,
-    /// Service role of a first environment.
-    pub service_role: Option<String>,
-    /// EC2 key pair of a first environment.
-    pub key_pair: Option<String>,
-    /// Time limit of a deployment.
-    pub deploy_timeout: Duration,
-    /// Health that counts as well.
-    pub minimum_health: Health,
-    /// How long it must stay so.
-    pub healthy_for: Duration,
-    /// How long it may take to get there after `Ready`.
-    pub health_timeout: Duration,
-    /// Whether a failed candidate is kept for a look.
-    pub keep_failed: bool,
-    /// What happens to the previous environment.
-    pub keep_previous: KeepPrevious,
-    /// Bucket for bundles; Beanstalk's own, if absent.
-    pub bucket: Option<String>,
-    /// What happens when something else is under way there.
-    pub on_busy: OnBusy,
-    /// Path for the load balancer's health check in a first environment.
-    pub ready_path: String,
-    /// Environment properties of a first environment. Values of bare names are secrets.
-    pub environment_variables: Vec<(String, Secret)>,
 }
 
 /// How AWS is reached.

@@ -1,12 +1,14 @@
 //! Text becomes a [`Plan`]: every input is looked at, and everything that is wrong is told at once.
 
 mod beanstalk;
+mod bundle;
 mod commit;
 mod image;
 mod lists;
 mod reading;
 mod report;
 mod run;
+mod settings;
 mod tests_of_image;
 
 use std::path::Path;
@@ -60,6 +62,7 @@ pub fn resolve(raw: &RawInputs, around: &Surroundings<'_>) -> Result<Plan, Vec<P
     let commit = commit::resolve(&mut reading, around);
     let (run, note) = run::kind(&mut reading, &commit.ci);
     let timeout = run::timeout(&mut reading);
+    let dry_run = run::dry_run(&mut reading);
     run::log_is_json(&mut reading);
     let name = run::name(&mut reading, &commit.directory);
     let needs = Needs::of(run);
@@ -92,6 +95,7 @@ pub fn resolve(raw: &RawInputs, around: &Surroundings<'_>) -> Result<Plan, Vec<P
         cloud,
         name,
         timeout,
+        dry_run,
         ci: commit.ci,
         revision,
         image,
@@ -122,6 +126,9 @@ impl Needs {
             RunKind::Pipeline | RunKind::Deploy | RunKind::Check => Self { image: true, site: true },
             RunKind::Push => Self { image: true, site: false },
             RunKind::Test => Self { image: false, site: false },
+            RunKind::Promote | RunKind::Rollback | RunKind::Cleanup | RunKind::Configure => {
+                Self { image: false, site: true }
+            }
         }
     }
 }
@@ -150,6 +157,17 @@ fn run_key(sites: &[SitePlan], revision: &str, image: &super::ImagePlan) -> Stri
     for SitePlan::Beanstalk(site) in sites {
         [&site.application, &site.live, &site.version_label, &site.ready_path].into_iter().for_each(|text| add(text));
         add(&site.port.unwrap_or_default().to_string());
+        if site.strategy != super::Strategy::BlueGreen {
+            add(site.strategy.word());
+        }
+        for setting in &site.option_settings {
+            [&setting.namespace, &setting.option].into_iter().for_each(|text| add(text));
+            add(setting.resource.as_deref().unwrap_or_default());
+            add(if setting.value.is_masked() { "" } else { setting.value.reveal() });
+        }
+        for (name, arn) in &site.environment_secrets {
+            [name, arn].into_iter().for_each(|text| add(text));
+        }
         for setting in [&site.solution_stack, &site.instance_profile, &site.service_role, &site.key_pair] {
             add(setting.as_deref().unwrap_or_default());
         }

@@ -104,6 +104,7 @@ fn value(fact: &Fact) -> Value {
             let role = match role {
                 Role::Candidate => "candidate",
                 Role::Live => "live",
+                Role::Updated => "updated",
             };
             json!({ "kind": "environment", "role": role, "name": name, "id": id, "url": url })
         }
@@ -111,6 +112,7 @@ fn value(fact: &Fact) -> Value {
             json!({ "kind": "platform", "at": at, "severity": severity, "message": message })
         }
         Fact::Previous { name, version } => json!({ "kind": "previous", "name": name, "version": version }),
+        Fact::Planned(change) => json!({ "kind": "planned", "change": words::changes::change(change) }),
         Fact::Kept { what, why, command } => {
             json!({ "kind": "kept", "what": what, "because": why, "command": command })
         }

@@ -140,6 +140,7 @@ impl Mask {
             }
             Fact::Previous { name, version } => Fact::Previous { name: t(name), version: t(version) },
             Fact::Kept { what, why, command } => Fact::Kept { what: t(what), why: t(why), command: command.map(t) },
+            Fact::Planned(change) => Fact::Planned(change.map(t, |undo| self.undo(undo))),
         }
     }
 
@@ -158,9 +159,34 @@ impl Mask {
             Undo::SwapBack { cname, from, back, region } => {
                 Undo::SwapBack { cname: t(cname), from: t(from), back: t(back), region: t(region) }
             }
+            Undo::Redeploy { application, environment, environment_id, label, instead_of, region } => Undo::Redeploy {
+                application: t(application),
+                environment: t(environment),
+                environment_id: t(environment_id),
+                label: t(label),
+                instead_of: t(instead_of),
+                region: t(region),
+            },
             Undo::RemoveTemplate { application, template, region } => {
                 Undo::RemoveTemplate { application: t(application), template: t(template), region: t(region) }
             }
+            Undo::RestoreSettings { application, environment, environment_id, template, remove, region } => {
+                Undo::RestoreSettings {
+                    application: t(application),
+                    environment: t(environment),
+                    environment_id: t(environment_id),
+                    template: t(template),
+                    remove: remove.into_iter().map(|(namespace, option)| (t(namespace), t(option))).collect(),
+                    region: t(region),
+                }
+            }
+            Undo::GiveSizeBack { environment, live_cname, raised, min, region } => Undo::GiveSizeBack {
+                environment: t(environment),
+                live_cname: t(live_cname),
+                raised,
+                min,
+                region: t(region),
+            },
             Undo::RemoveApplication { application, region } => {
                 Undo::RemoveApplication { application: t(application), region: t(region) }
             }

@@ -11,7 +11,7 @@ mod mask;
 #[cfg(test)]
 mod rehearsal;
 mod story;
-mod words;
+pub(crate) mod words;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,11 +1,16 @@
 //! All prose of the report, as pure functions of a [`Story`](super::story::Story): no sink writes a sentence of its own.
 
+pub mod changes;
 pub mod check_run;
 pub mod known;
 pub mod left;
 pub mod run;
 #[cfg(test)]
 mod sentences;
+#[cfg(test)]
+mod sentences_in_place;
+#[cfg(test)]
+mod sentences_of_runs;
 pub mod world;
 
 use std::time::Duration;
@@ -98,14 +103,21 @@ pub fn fact(fact: &Fact) -> String {
             let role = match role {
                 Role::Candidate => "candidate",
                 Role::Live => "live",
+                Role::Updated => "in place",
             };
-            format!("{role}: environment {name} ({id}) at {url}")
+            format!("{role}: environment {name} ({id}){}", at(url))
         }
         Fact::Platform { at, severity, message } => format!("{at} {severity} {message}"),
         Fact::Previous { name, version } if version.is_empty() => format!("live before: environment {name}"),
         Fact::Previous { name, version } => format!("live before: environment {name} with version {version}"),
         Fact::Kept { what, why, command } => kept(what, why, command.as_deref()),
+        Fact::Planned(change) => format!("to do: {}", changes::change(change)),
     }
+}
+
+/// Where an environment is reached; a worker has no address.
+pub fn at(url: &str) -> String {
+    if url.is_empty() { String::new() } else { format!(" at {url}") }
 }
 
 /// Something that is still there, why, and how to remove it.

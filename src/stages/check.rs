@@ -54,10 +54,12 @@ pub async fn check(
     env: &DaemonEnv,
 ) -> Result<Checked, Fault> {
     plan.notes.iter().for_each(|note| cx.note(note.as_str()));
-    let makes_image = plan.run != RunKind::Deploy;
+    let makes_image = plan.run.makes_image();
     let docker = match docker {
         Some(docker) => Some(docker),
         None if makes_image => Some(Docker::connect(env).await?),
+        // What runs left on an engine goes where there is one.
+        None if plan.run == RunKind::Cleanup => Docker::connect(env).await.ok(),
         None => None,
     };
     if makes_image {
@@ -68,12 +70,13 @@ pub async fn check(
             cx.warn("no test is set: the image is only started and asked whether it is ready; see `test_command`");
         }
         cx.note(format!("docker engine: {}", docker.as_ref().map_or("none", Docker::platform)));
-    } else if plan.acceptance.command.is_some() {
-        return Err(Fault::new("`acceptance_command` needs a docker engine, and `run: deploy` has none")
-            .hint("use `acceptance_http`, or run the whole pipeline"));
+    } else if plan.acceptance.command.is_some() && plan.run != RunKind::Cleanup {
+        let what = format!("`acceptance_command` needs a docker engine, and `run: {}` has none", plan.run.word());
+        return Err(Fault::new(what).hint("use `acceptance_http`, or run the whole pipeline"));
     }
     let registry = match plan.run {
         RunKind::Test => None,
+        run if run.is_about_what_stands() => None,
         _ => Some(Registry::open(&plan.image.repository, &plan.registry, cloud.sdk()).await?),
     };
     if let Some(login) = registry.as_ref().and_then(Registry::login) {
@@ -96,7 +99,7 @@ pub async fn check(
         };
         let sdk = cloud.sdk().ok_or_else(|| Fault::new("there is no AWS configuration for this run"))?;
         let target = Beanstalk::new(sdk, cloud.path_style(), beanstalk.clone(), context);
-        let survey = target.survey(cx).await?;
+        let survey = survey(cx, plan, &target).await?;
         sites.push((Site::Beanstalk(target), survey));
     }
     if let Some(registry) = &registry {
@@ -117,6 +120,21 @@ pub async fn check(
         }
     }
     Ok(Checked { docker, registry, sites, found })
+}
+
+/// What a run must know of its site before it begins.
+async fn survey(cx: &StageCx, plan: &Plan, target: &Beanstalk) -> Result<Survey, Fault> {
+    match plan.run {
+        // What a killed first deployment left has no live beside it.
+        RunKind::Cleanup => target.survey_what_is_there(cx).await,
+        RunKind::Promote => {
+            let survey = target.survey_standing(cx).await?;
+            target.check_waiting(cx, &survey).await?;
+            Ok(survey)
+        }
+        RunKind::Rollback | RunKind::Configure => target.survey_standing(cx).await,
+        _ => target.survey(cx).await,
+    }
 }
 
 /// What the run is about, for people.

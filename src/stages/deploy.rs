@@ -1,4 +1,4 @@
-//! deploy: `PushedImage` → candidate, or the first environment ever.
+//! deploy: `PushedImage` → candidate, or live where that is given the image itself; or the application version alone.
 
 use super::port_of;
 use super::push::{PushedImage, still_holds};
@@ -28,6 +28,22 @@ pub async fn deploy(
         instances_run(cx, docker, &deployed.candidate, image).await?;
     }
     Ok(deployed)
+}
+
+/// Makes the image's application version, and makes sure that the tag in its bundle names the tested image.
+///
+/// # Errors
+/// When the version could not be made, or names another image.
+pub async fn make_version(
+    cx: &StageCx,
+    target: &Beanstalk,
+    survey: &Survey,
+    registry: &Registry,
+    image: &PushedImage,
+) -> Result<(), Fault> {
+    still_holds(registry, image).await?;
+    target.make_version_alone(cx, survey, &to_deploy(target, image)?).await?;
+    still_holds(registry, image).await
 }
 
 /// What a target must know of an image.

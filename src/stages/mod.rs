@@ -4,7 +4,9 @@ pub mod acceptance;
 pub mod build;
 pub mod check;
 pub mod clean_up;
+pub mod configure;
 pub mod deploy;
+pub mod dry_run;
 #[cfg(test)]
 mod fuzz_tests;
 mod http_check;

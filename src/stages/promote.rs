@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
+use super::RUN_LABEL;
 use crate::docker::{Docker, Labels};
 use crate::engine::{StageCx, in_words, retry};
 use crate::fault::Fault;
@@ -12,6 +13,16 @@ use crate::targets::beanstalk::{Beanstalk, Candidate, Promoted, Survey};
 
 /// The platform's DNS records live for 60 s (see "Blue/Green deployments" in the Elastic Beanstalk guide).
 const DNS_LIMIT: Duration = Duration::from_secs(120);
+
+/// Who asks the name server, and from where.
+pub struct Asker<'a> {
+    /// A helper container asks, if there is a daemon; else this process.
+    pub docker: Option<&'a Docker>,
+    /// Where the helper stands.
+    pub standpoint: Standpoint,
+    /// The helper's labels.
+    pub labels: &'a Labels,
+}
 
 /// Swaps, and waits until the live name resolves. An unconfirmed name is a warning: the API is what counts.
 ///
@@ -22,23 +33,27 @@ pub async fn promote(
     target: &Beanstalk,
     survey: &Survey,
     candidate: &Candidate,
-    docker: Option<&Docker>,
-    standpoint: &Standpoint,
-    labels: &Labels,
+    asker: &Asker<'_>,
 ) -> Result<Promoted, Fault> {
     let promoted = target.promote(cx, survey, candidate).await?;
-    let prober = match docker {
+    confirm(cx, &promoted, asker).await;
+    Ok(promoted)
+}
+
+/// Waits until the live name resolves to the environment that holds it now. The swap stands by now: what cannot be
+/// confirmed is a warning.
+pub async fn confirm(cx: &StageCx, promoted: &Promoted, asker: &Asker<'_>) {
+    let prober = match asker.docker {
         Some(docker) => {
-            let name = format!("beanline-dns-{}", labels.get("io.beanline.run").map_or("run", String::as_str));
-            let start = Prober::start(cx, docker, &name, standpoint, labels);
+            let name = format!("beanline-dns-{}", asker.labels.get(RUN_LABEL).map_or("run", String::as_str));
+            let start = Prober::start(cx, docker, &name, &asker.standpoint, asker.labels);
             timeout(DNS_LIMIT, start).await.unwrap_or_else(|_| {
                 Err(Fault::timed_out(format!("the container that asks did not start within {}", in_words(DNS_LIMIT))))
             })
         }
         None => Ok(Prober::here()),
     };
-    confirm_name(cx, prober, &promoted).await;
-    Ok(promoted)
+    confirm_name(cx, prober, promoted).await;
 }
 
 /// The swap stands by now: whatever happens here is a warning.

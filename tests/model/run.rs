@@ -15,7 +15,7 @@ use beanline::engine::undo::Undo;
 use beanline::engine::{Engine, EventReceiver, Stopped, events};
 use beanline::fault::Fault;
 use beanline::image::Digest;
-use beanline::inputs::{BeanstalkPlan, Health, OnBusy};
+use beanline::inputs::{BeanstalkPlan, Health, OnBusy, Promotion, Strategy};
 use beanline::local::control::{ACCESS_KEY, REGION};
 use beanline::stages;
 use beanline::targets::beanstalk::{Beanstalk, Deployed, ImageToDeploy, SiteContext, Standing, Survey};
@@ -217,6 +217,12 @@ fn plan(script: &Script) -> BeanstalkPlan {
         keep_previous: script.keep_previous,
         bucket: None,
         on_busy: OnBusy::Wait,
+        strategy: Strategy::BlueGreen,
+        promote: Promotion::Auto,
+        keep_versions: None,
+        bundle: None,
+        option_settings: Vec::new(),
+        environment_secrets: Vec::new(),
         ready_path: "/".into(),
         environment_variables: Vec::new(),
     }

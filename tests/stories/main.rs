@@ -10,15 +10,20 @@
 mod again;
 mod bad_input;
 mod cancelled;
+mod cleanup;
 mod failures;
+mod in_place;
 mod killed;
 mod main_job;
+mod manual;
 mod moved_tag;
+mod pair;
 mod parts;
 mod planted;
 mod platform;
 mod pushes;
 mod secrets;
+mod settings;
 #[allow(dead_code, reason = "tests/proof uses the rest of it")]
 mod support;
 mod trouble;

@@ -213,6 +213,7 @@ async fn ten_at_once_lose_nothing() {
                     name: String::new(),
                     version_label: String::new(),
                     since: count + 1,
+                    is_withdrawn: false,
                 };
                 book.change(|journal| journal.previous = Some(previous.clone())).await.unwrap();
             }

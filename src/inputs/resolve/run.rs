@@ -15,10 +15,10 @@ const KINDS: Words<'_, RunKind> = &[
     ("push", Some(RunKind::Push)),
     ("deploy", Some(RunKind::Deploy)),
     ("check", Some(RunKind::Check)),
-    ("promote", None),
-    ("rollback", None),
-    ("cleanup", None),
-    ("configure", None),
+    ("promote", Some(RunKind::Promote)),
+    ("rollback", Some(RunKind::Rollback)),
+    ("cleanup", Some(RunKind::Cleanup)),
+    ("configure", Some(RunKind::Configure)),
 ];
 
 /// Events that begin a whole pipeline: pushes of branches and tags, releases, and what somebody with write access asks
@@ -54,6 +54,11 @@ pub(super) fn cloud(reading: &mut Reading<'_>) -> CloudKind {
 /// The run's own time limit.
 pub(super) fn timeout(reading: &mut Reading<'_>) -> Duration {
     reading.value_or(field!(reading.raw, timeout), Duration::ZERO, values::time_limit)
+}
+
+/// Whether changes are only named.
+pub(super) fn dry_run(reading: &mut Reading<'_>) -> bool {
+    reading.value_or(field!(reading.raw, dry_run), false, values::boolean)
 }
 
 /// Whether the log is for programs.

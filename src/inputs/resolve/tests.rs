@@ -115,21 +115,29 @@ fn what_is_not_built_yet_is_said_in_a_sentence() {
         only_problem(&[("BEANLINE_SERVICES", "db: {}")]),
         "BEANLINE_SERVICES is set, but `services` is not built yet: leave it out"
     );
-    for (name, value) in [
-        ("RUN", "rollback"),
-        ("STRATEGY", "pair"),
-        ("ON_BUSY", "abort"),
-        ("KEEP_PREVIOUS", "2h"),
-        ("PROMOTE", "manual"),
-        ("VERSION_LABEL", "{tag}-{bundle}"),
-        ("KEEP_VERSIONS", "10"),
-        ("DRY_RUN", "true"),
-    ] {
-        let name = format!("BEANLINE_{name}");
-        let problem = only_problem(&[(&name, value)]);
-        assert!(problem.starts_with(&name) && problem.contains("not built yet"), "{problem}");
-    }
-    assert_eq!(plan(&[("BEANLINE_DRY_RUN", "false"), ("BEANLINE_ON_BUSY", "fail")]).run, RunKind::Pipeline);
+    assert!(only_problem(&[("BEANLINE_CACHE_TO", "type=inline")]).contains("not built yet"));
+    assert_eq!(plan(&[("BEANLINE_SERVICES", "none"), ("BEANLINE_ON_BUSY", "fail")]).run, RunKind::Pipeline);
+}
+
+#[test]
+fn strategies_say_what_an_environment_is_called() {
+    let needed: Vec<_> = NEEDED.iter().copied().filter(|(name, _)| *name != "BEANLINE_ENVIRONMENT").collect();
+    let site = |environment: &str, strategy: &str| {
+        let more = [("BEANLINE_ENVIRONMENT", environment), ("BEANLINE_STRATEGY", strategy)];
+        let plan = plan_of(&[&needed[..], &more].concat(), &CiFacts::default());
+        let told = |problems: Vec<Problem>| problems.iter().map(Problem::to_string).collect::<String>();
+        plan.map_err(told).map(|plan| {
+            let SitePlan::Beanstalk(site) = &plan.sites[0];
+            (site.strategy.word(), site.live.clone())
+        })
+    };
+    assert_eq!(site("Shop-Prod", "in-place"), Ok(("in-place", "Shop-Prod".to_owned())));
+    assert_eq!(site("Shop-Prod", "pair"), Ok(("pair", "shop-prod".to_owned())));
+    assert!(site("shop_prod", "in-place").unwrap_err().contains("4 to 40 letters"));
+    let problem = only_problem(&[("BEANLINE_STRATEGY", "in-place"), ("BEANLINE_PROMOTE", "manual")]);
+    assert!(problem.contains("nothing to promote"), "{problem}");
+    assert!(only_problem(&[("BEANLINE_KEEP_VERSIONS", "0")]).contains("none to keep all"));
+    assert_eq!(plan(&[("BEANLINE_RUN", "rollback")]).run, RunKind::Rollback);
 }
 
 #[test]
@@ -140,7 +148,7 @@ fn what_is_there_already_is_met_as_the_inputs_say() {
     };
     assert_eq!((site(&[]), site(&[("BEANLINE_ON_BUSY", "wait")])), (OnBusy::Wait, OnBusy::Wait));
     assert_eq!(site(&[("BEANLINE_ON_BUSY", "fail")]), OnBusy::Fail);
-    assert!(only_problem(&[("BEANLINE_ON_BUSY", "abort")]).ends_with("write wait or fail"));
+    assert_eq!(site(&[("BEANLINE_ON_BUSY", "abort")]), OnBusy::Abort);
     assert!(!plan(&[]).build.if_missing && !plan(&[("BEANLINE_BUILD", "always")]).build.if_missing);
     assert!(plan(&[("BEANLINE_BUILD", "if-missing")]).build.if_missing);
     assert!(only_problem(&[("BEANLINE_BUILD", "never")]).ends_with("write always or if-missing"));
@@ -235,3 +243,4 @@ fn wrong_values_name_the_variable_and_what_to_write() {
 }
 
 mod any_text;
+mod settings;

@@ -88,10 +88,12 @@ impl Record {
         let limit = if signalled { self.limits.after_a_signal } else { self.limits.end };
         let word = match end {
             End::Deployed => "success",
+            // It stands, and live is still another.
+            End::Waiting => "pending",
             End::Cancelled(_) => "error",
             _ => "failure",
         };
-        let url = url.filter(|_| matches!(end, End::Deployed));
+        let url = url.filter(|_| matches!(end, End::Deployed | End::Waiting));
         match timeout(limit, self.tell(&client, id, self.state(word, &story, url))).await {
             Ok(told) => told,
             Err(_) => Err(Fault::timed_out(format!("the end was not taken within {}", in_words(limit)))),

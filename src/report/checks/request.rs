@@ -207,7 +207,8 @@ fn run_conclusion(story: &Story) -> Option<Conclusion> {
         });
     };
     Some(match (end, exit) {
-        (End::Deployed | End::Tested | End::Pushed | End::Checked, _) => Conclusion::Success,
+        (End::Deployed | End::Tested | End::Pushed | End::Checked | End::Versioned, _) => Conclusion::Success,
+        (End::Waiting | End::Back | End::CleanedUp | End::Configured | End::Planned, _) => Conclusion::Success,
         (End::NeedsHuman(_), _) => Conclusion::Failure,
         (_, Exit::TimedOut) => Conclusion::TimedOut,
         (End::Cancelled(_), _) => Conclusion::Cancelled,

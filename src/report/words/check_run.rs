@@ -69,8 +69,9 @@ fn headline(fact: &Fact) -> Option<String> {
         Fact::Accepted { checks, .. } => Some(format!("{checks} acceptance checks passed")),
         Fact::ImageBuilt { bytes, .. } => Some(format!("image of {} built", super::size(*bytes))),
         Fact::Pushed { image, tag, .. } => Some(format!("{} pushed", super::tagged(image, tag))),
-        Fact::Environment { name, url, .. } => Some(format!("environment {name} at {url}")),
-        Fact::Version { .. } | Fact::Platform { .. } | Fact::Previous { .. } | Fact::Kept { .. } => None,
+        Fact::Environment { name, url, .. } => Some(format!("environment {name}{}", super::at(url))),
+        Fact::Version { .. } | Fact::Platform { .. } | Fact::Previous { .. } => None,
+        Fact::Kept { .. } | Fact::Planned(_) => None,
     }
 }
 

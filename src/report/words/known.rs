@@ -36,6 +36,8 @@ pub struct Known {
     pub environment: Option<Environment>,
     /// What is still there, why, and how to remove it.
     pub kept: Vec<(String, String, Option<String>)>,
+    /// What would be changed, in order, by a run that only names it.
+    pub planned: Vec<String>,
 }
 
 impl Known {
@@ -49,16 +51,21 @@ impl Known {
                 Fact::Pushed { image, tag, digest } => known.pushed = Some((image, tag, digest)),
                 Fact::Version { label, reused } => known.version = Some((label, reused)),
                 Fact::Previous { name, version } => known.previous = Some((name, version)),
-                Fact::Environment { role: Role::Live, name, id, url } => live = Some(Environment { name, id, url }),
+                Fact::Environment { role: Role::Live | Role::Updated, name, id, url } => {
+                    live = Some(Environment { name, id, url });
+                }
                 Fact::Environment { role: Role::Candidate, name, id, url } => {
                     candidate = Some(Environment { name, id, url });
                 }
                 Fact::Kept { what, why, command } => known.kept.push((what, why, command)),
-                Fact::Tests(_) | Fact::Accepted { .. } | Fact::Platform { .. } => {}
+                Fact::Planned(change) if story.end.as_ref().is_some_and(|(end, _)| *end == End::Planned) => {
+                    known.planned.push(super::changes::change(&change));
+                }
+                Fact::Planned(_) | Fact::Tests(_) | Fact::Accepted { .. } | Fact::Platform { .. } => {}
             }
         }
         // After a roll-back the live address belongs to the previous environment again.
-        let holds_live = !matches!(story.end, Some((End::RolledBack(_), _))) && !is_swapped_back(story);
+        let holds_live = !matches!(story.end, Some((End::RolledBack(_), _))) && !is_put_back(story);
         known.is_replaced = holds_live && was_ours(story);
         known.is_as_before = known.previous.is_some() && has_found_it_live(story);
         let is_pushed = |fact: &Fact| matches!(fact, Fact::Pushed { .. });
@@ -104,12 +111,14 @@ impl Known {
             ("version", if *reused { format!("{label}, which was there already") } else { label.clone() })
         }));
         if let Some(Environment { name, id, url }) = &self.environment {
-            rows.extend([("environment", format!("{name} ({id})")), ("URL", url.clone())]);
+            rows.push(("environment", format!("{name} ({id})")));
+            rows.extend((!url.is_empty()).then(|| ("URL", url.clone())));
         }
         let label = if self.is_replaced { "previous" } else { "live before" };
         rows.extend(self.previous.iter().filter(|(name, _)| !name.is_empty()).map(|(name, version)| {
             (label, if version.is_empty() { name.clone() } else { format!("{name} with version {version}") })
         }));
+        rows.extend(self.planned.iter().map(|change| ("to do", change.clone())));
         rows.extend(self.kept.iter().map(|(what, why, command)| {
             let command = command.as_ref().map(|command| format!("; remove it with: {command}")).unwrap_or_default();
             ("kept", format!("{what}: {why}{command}"))
@@ -118,15 +127,24 @@ impl Known {
     }
 }
 
-/// Whether the swap was undone.
-pub fn is_swapped_back(story: &Story) -> bool {
-    is_undone(story, |undo| matches!(undo, Undo::SwapBack { .. }))
+/// Whether what was live before is live again: the swap was undone, or the version before redeployed.
+pub fn is_put_back(story: &Story) -> bool {
+    is_undone(story, |undo| matches!(undo, Undo::SwapBack { .. } | Undo::Redeploy { .. }))
+}
+
+/// The environment that was updated in place, by name, if there is one: asked, not necessarily done.
+pub fn updated(story: &Story) -> Option<&str> {
+    story.facts().find_map(|fact| match fact {
+        Fact::Environment { role: Role::Updated, name, .. } => Some(name.as_str()),
+        _ => None,
+    })
 }
 
 /// Whether what this run deployed was live at some time, and may still be.
 pub fn was_ours(story: &Story) -> bool {
     story.stages.iter().any(|stage| {
-        let has_live = stage.facts.iter().any(|fact| matches!(fact, Fact::Environment { role: Role::Live, .. }));
+        let is_live = |fact: &Fact| matches!(fact, Fact::Environment { role: Role::Live | Role::Updated, .. });
+        let has_live = stage.facts.iter().any(is_live);
         let promoted = stage.key.stage == Stage::Promote && stage.state == State::Passed;
         promoted || (stage.key.stage >= Stage::Deploy && has_live)
     })
@@ -147,6 +165,7 @@ fn has_found_it_live(story: &Story) -> bool {
     let skipped = |state: &State| matches!(state, State::Skipped(_));
     let passed = |state: &State| *state == State::Passed;
     was_ours(story)
+        && updated(story).is_none()
         && is(Stage::Deploy, passed)
         && is(Stage::AcceptanceCandidate, skipped)
         && is(Stage::Promote, skipped)

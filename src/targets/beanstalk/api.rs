@@ -6,7 +6,8 @@ use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_elasticbeanstalk::types::{
-    ConfigurationOptionSetting, EnvironmentInfoDescription, EnvironmentInfoType, InstancesHealthAttribute,
+    ConfigurationDeploymentStatus as Deployment, ConfigurationOptionSetting, ConfigurationSettingsDescription,
+    EnvironmentInfoDescription, EnvironmentInfoType, InstancesHealthAttribute,
 };
 use aws_sdk_s3::config::RequestChecksumCalculation;
 
@@ -154,6 +155,16 @@ impl Api {
         }))
     }
 
+    /// Whether an object is in its bucket.
+    pub async fn has_object(&self, bucket: &str, key: &str) -> Result<bool, ApiError> {
+        let answer = self.s3.head_object().bucket(bucket).key(key).send().await;
+        match answer {
+            Ok(_) => Ok(true),
+            Err(error) if error.as_service_error().is_some_and(|error| error.is_not_found()) => Ok(false),
+            Err(error) => Err(refused("HeadObject", error)),
+        }
+    }
+
     /// How many versions an application has, or all applications together; counts up to a thousand.
     pub async fn count_versions(&self, application: Option<&str>) -> Result<usize, ApiError> {
         let request = self.beanstalk.describe_application_versions().max_records(1000);
@@ -182,7 +193,8 @@ impl Api {
         Ok((answer.available().unwrap_or_default(), cname))
     }
 
-    /// An environment's settings.
+    /// An environment's settings, as they are deployed: those of an update that is under way or has failed are listed
+    /// beside them.
     pub async fn settings(
         &self,
         application: &str,
@@ -191,7 +203,33 @@ impl Api {
         let request = self.beanstalk.describe_configuration_settings().application_name(application);
         let answer = request.environment_name(environment).send().await;
         let answer = answer.map_err(|e| refused("DescribeConfigurationSettings", e))?;
+        let is_deployed = |set: &&ConfigurationSettingsDescription| {
+            !matches!(set.deployment_status(), Some(Deployment::Pending | Deployment::Failed))
+        };
+        let deployed = answer.configuration_settings().iter().filter(is_deployed);
+        Ok(deployed.flat_map(|set| set.option_settings().to_vec()).collect())
+    }
+
+    /// The settings in a configuration template.
+    pub async fn saved_settings(
+        &self,
+        application: &str,
+        template: &str,
+    ) -> Result<Vec<ConfigurationOptionSetting>, ApiError> {
+        let request = self.beanstalk.describe_configuration_settings().application_name(application);
+        let answer = request.template_name(template).send().await;
+        let answer = answer.map_err(|e| refused("DescribeConfigurationSettings", e))?;
         Ok(answer.configuration_settings().iter().flat_map(|set| set.option_settings().to_vec()).collect())
+    }
+
+    /// How many instances an environment has now.
+    pub async fn fleet(&self, environment_id: &str) -> Result<usize, ApiError> {
+        if let Some(instances) = self.instances(environment_id).await? {
+            return Ok(instances.len());
+        }
+        let answer = self.beanstalk.describe_environment_resources().environment_id(environment_id).send().await;
+        let answer = answer.map_err(|e| refused("DescribeEnvironmentResources", e))?;
+        Ok(answer.environment_resources().map_or(0, |resources| resources.instances().len()))
     }
 
     /// The names of all platforms on offer.

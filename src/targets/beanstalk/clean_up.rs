@@ -1,25 +1,18 @@
-//! What is left of earlier deployments: the previous environment by its retention, and those before it.
+//! Ending what nobody needs any more: after a deployment, and in a run of its own.
 
-use super::call::again;
-use super::names::{prefix_of, stem_of};
-use super::platform::{Environment, Status};
-use super::{Beanstalk, Candidate, Live, Survey};
+use super::journal::SiteJournal;
+use super::platform::Environment;
+use super::retention::{Fate, Ground};
+use super::{Beanstalk, Candidate, Survey};
 use crate::engine::StageCx;
+use crate::engine::change::Change;
 use crate::engine::event::Fact;
 use crate::engine::retry::pause;
 use crate::engine::undo::{Receipt, Undo};
 use crate::fault::Fault;
-use crate::inputs::KeepPrevious;
+use crate::inputs::Strategy;
 
-/// The tag that says which run made an environment.
-pub const RUN_TAG: &str = "beanline:run";
-
-/// The tag that says when others may remove it; Unix seconds.
-pub const EXPIRES_TAG: &str = "beanline:expires";
-
-/// The tag that says whose candidate an environment was: the live CNAME of its site. Names alone do not tell sites of
-/// one application apart, since stems are cut and one site's live may be named as another's CNAME.
-pub const LIVE_TAG: &str = "beanline:live";
+pub use super::retention::{EXPIRES_TAG, LIVE_TAG, RUN_TAG};
 
 impl Beanstalk {
     /// Ends the previous environment or keeps it, by its retention; ends what earlier runs left. Waits until it is
@@ -33,17 +26,83 @@ impl Beanstalk {
             cx.warn(format!("{} is not live any more: nothing is cleaned up", candidate.name));
             return Ok(());
         }
-        let mut failures = Vec::new();
-        if let Some(previous) = &survey.live {
-            match self.plan.keep_previous {
-                KeepPrevious::UntilNextDeploy => self.keep(cx, previous),
-                KeepPrevious::No => failures.extend(self.end_previous(cx, survey, previous).await.err()),
+        if matches!(self.plan.strategy, Strategy::InPlace | Strategy::VersionOnly) {
+            // There is no other environment.
+            return Ok(());
+        }
+        self.pay_what_is_owed(cx).await;
+        let journal = self.what_is_written().await;
+        let live = (candidate.environment_id.as_str(), candidate.name.as_str());
+        let ground = Ground::deployed(survey, live, journal.as_ref(), self.context.clock.unix());
+        let ended = self.carry_out(cx, survey, self.fates(cx, &ground).await?).await;
+        // prune_versions(cx, keep, false): old versions go here.
+        ended
+    }
+
+    /// The same between deployments: what is past its time, and what runs left. First says what it will do.
+    ///
+    /// # Errors
+    /// The site is another run's; or what could not be removed, after everything else was.
+    pub async fn tidy(&self, cx: &StageCx, surveyed: &Survey) -> Result<(), Fault> {
+        let journal = self.own(cx, surveyed.site_name()).await?;
+        let changes = self.would_tidy(cx, surveyed, journal.as_ref()).await?;
+        changes.into_iter().for_each(|change| cx.fact(Fact::Planned(change)));
+        // Who is live may change when a dead run's swap is taken back.
+        let journal = match journal {
+            Some(journal) => Some(self.put_right(cx, journal, &surveyed.live_cname).await?),
+            None => None,
+        };
+        let survey = self.survey_what_is_there(cx).await?;
+        let ground = Ground::standing(&survey, journal.as_ref());
+        let ended = self.carry_out(cx, &survey, self.fates(cx, &ground).await?).await;
+        self.forget_previous().await?;
+        // prune_versions(cx, keep, false): old versions go here.
+        ended
+    }
+
+    /// What [`Beanstalk::tidy`] would remove, in order.
+    pub(super) async fn would_tidy(
+        &self,
+        cx: &StageCx,
+        survey: &Survey,
+        journal: Option<&SiteJournal>,
+    ) -> Result<Vec<Change>, Fault> {
+        let remove = |undo: &Undo, why: &str| Change::Remove { undo: undo.clone(), why: why.to_owned() };
+        let mut changes: Vec<Change> = Vec::new();
+        if let Some(journal) = journal {
+            changes.extend(journal.left.iter().map(|left| remove(&left.undo, "an earlier run could not")));
+            let (me, now) = (&self.context.run_id, self.context.clock.unix());
+            let is_under_way = journal.owner().is_some_and(|owner| owner.run != *me && owner.expires > now);
+            let dead = journal.work.iter().filter(|_| !is_under_way).flat_map(|work| work.undo.iter().rev());
+            changes.extend(dead.map(|undo| remove(undo, "the run that made it ended in the middle")));
+        }
+        for (environment, fate) in self.fates(cx, &Ground::standing(survey, journal)).await? {
+            if let Fate::End(why) = fate {
+                let undo = end_of_kept(&self.plan.application, &environment.name, &self.region);
+                let is_it = |change: &Change| matches!(change, Change::Remove { undo: it, .. } if ends_same(it, &undo));
+                if !changes.iter().any(is_it) {
+                    changes.push(Change::Remove { undo, why });
+                }
             }
         }
-        for environment in self.left_behind(cx, survey, candidate).await? {
-            cx.note(format!("{} is left from an earlier run and will be terminated", environment.name));
-            failures
-                .extend(self.end(Some(cx), &environment, Some(&survey.live_cname), &Receipt::default()).await.err());
+        // prune_versions(cx, keep, true): a Change::DeleteVersion for each label that it gives.
+        Ok(changes)
+    }
+
+    /// Ends what is to be ended, and says what stays and costs money.
+    async fn carry_out(&self, cx: &StageCx, survey: &Survey, fates: Vec<(Environment, Fate)>) -> Result<(), Fault> {
+        let mut failures = Vec::new();
+        for (environment, fate) in fates {
+            match fate {
+                Fate::Keep(why) => self.say_kept(cx, &environment, why).await,
+                Fate::End(why) => {
+                    cx.note(format!("{} will be terminated: {why}", environment.name));
+                    self.wait_for_resolvers(survey, &environment).await;
+                    let receipt = Receipt::default();
+                    let ended = self.end(Some(cx), &environment, Some(&survey.live_cname), &receipt).await;
+                    failures.extend(ended.err());
+                }
+            }
         }
         match failures.is_empty() {
             true => Ok(()),
@@ -51,165 +110,58 @@ impl Beanstalk {
         }
     }
 
-    fn keep(&self, cx: &StageCx, previous: &Live) {
-        let undo = Undo::EndEnvironment {
-            application: self.plan.application.clone(),
-            environment: previous.name.clone(),
-            region: self.region.clone(),
-            live_cname: None,
-        };
+    pub(super) async fn say_kept(&self, cx: &StageCx, environment: &Environment, why: String) {
+        let Environment { name, id, version_label, .. } = environment;
+        let bill = self.bill(id).await;
         cx.fact(Fact::Kept {
-            what: format!(
-                "environment {} ({}) with version {}",
-                previous.name, previous.environment_id, previous.version_label
-            ),
-            why: "it was live before and is there to roll back to; the next deployment ends it, if beanline made it"
-                .into(),
-            command: Some(undo.command()),
+            what: format!("environment {name} ({id}) with version {version_label}: {bill}"),
+            why,
+            // Neither of a pair is ever ended.
+            command: (self.plan.strategy != Strategy::Pair)
+                .then(|| end_of_kept(&self.plan.application, name, &self.region).command()),
         });
     }
 
-    async fn end_previous(&self, cx: &StageCx, survey: &Survey, previous: &Live) -> Result<(), Fault> {
+    /// Resolvers may hold the address of what was live a moment ago.
+    async fn wait_for_resolvers(&self, survey: &Survey, environment: &Environment) {
+        let was_live = survey.live.as_ref().is_some_and(|live| live.environment_id == environment.id);
         let since = self.swapped.get().map(|swapped| swapped.elapsed()).unwrap_or_default();
-        if let Some(rest) = self.pace.dns_ttl.checked_sub(since) {
+        if let Some(rest) = self.pace.dns_ttl.checked_sub(since).filter(|_| was_live) {
             pause(rest).await;
         }
-        match self.look(Some(cx), &previous.environment_id).await? {
-            Some(environment) => self.end(Some(cx), &environment, Some(&survey.live_cname), &Receipt::default()).await,
-            None => Ok(()),
-        }
     }
 
-    /// Environments that earlier runs made here and nobody needs: not live, not the one just replaced, and either past
-    /// their expiry or live once before.
-    async fn left_behind(
-        &self,
-        cx: &StageCx,
-        survey: &Survey,
-        candidate: &Candidate,
-    ) -> Result<Vec<Environment>, Fault> {
-        let ask = async || self.api.environments(Some(&self.plan.application), &[]).await;
-        let all = again(Some(cx), "DescribeEnvironments", ask).await?;
-        let mut left = Vec::new();
-        for environment in all.into_iter().filter(|environment| is_of_our_line(environment, survey, candidate)) {
-            let tags = match self.api.tags(&environment.arn).await {
-                Ok(tags) => tags,
-                Err(error) => {
-                    let why = error.into_fault();
-                    cx.note(format!(
-                        "{} may be left from an earlier run, but its tags cannot be read: {why}",
-                        environment.name
-                    ));
-                    continue;
-                }
-            };
-            match expiry(&tags, &survey.live_cname) {
-                Some(expiry) if expiry <= self.context.clock.unix() || self.was_live(&environment).await => {
-                    left.push(environment)
-                }
-                _ => {}
-            }
-        }
-        Ok(left)
+    /// The journal as this run has it; `None` without one.
+    pub(super) async fn what_is_written(&self) -> Option<SiteJournal> {
+        self.book()?.change(|journal| journal.clone()).await.ok()
     }
 
-    /// Whether it took part in a swap: it is not live, so it was.
-    async fn was_live(&self, environment: &Environment) -> bool {
-        let Ok(events) = self.api.newest_events(&environment.id).await else { return false };
-        events.iter().any(|event| event.message.starts_with("Completed swapping CNAMEs for environments "))
+    /// Takes the previous environment out of the journal when it is gone.
+    async fn forget_previous(&self) -> Result<(), Fault> {
+        let Some(journal) = self.what_is_written().await else { return Ok(()) };
+        let (Some(previous), Some(book)) = (&journal.previous, self.book()) else { return Ok(()) };
+        let found = self.look(None, &previous.environment_id).await?;
+        if found.is_none_or(|environment| environment.status.is_ending()) {
+            book.change(|journal| journal.previous = None).await?;
+        }
+        Ok(())
     }
 }
 
-/// Named as our candidates are, standing still, with a CNAME that only a candidate was given, and neither live, nor the
-/// one just replaced, nor the one that is live now.
-fn is_of_our_line(environment: &Environment, survey: &Survey, candidate: &Candidate) -> bool {
-    let (stem, mark) = stem_of(&environment.name);
-    mark.is_some()
-        && stem == stem_of(&candidate.name).0
-        && environment.status == Status::Ready
-        && environment.cname != survey.live_cname
-        && stem_of(prefix_of(&environment.cname, &survey.region)).1.is_some()
-        && environment.id != candidate.environment_id
-        && survey.live.as_ref().is_none_or(|live| live.environment_id != environment.id)
+fn ends_same(one: &Undo, other: &Undo) -> bool {
+    let name = |undo: &Undo| match undo {
+        Undo::EndEnvironment { environment, .. } => Some(environment.clone()),
+        _ => None,
+    };
+    name(one).is_some() && name(one) == name(other)
 }
 
-/// When what a run made for the site with this live CNAME may be removed; `None` when no such run made it.
-fn expiry(tags: &[(String, String)], live_cname: &str) -> Option<i64> {
-    let value = |key: &str| tags.iter().find(|tag| tag.0 == key).map(|tag| tag.1.as_str());
-    value(RUN_TAG)?;
-    value(LIVE_TAG).filter(|live| *live == live_cname)?;
-    value(EXPIRES_TAG)?.parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::Standing;
-    use super::super::verdict::tests::environment;
-    use super::*;
-    use crate::inputs::Health;
-
-    fn seen(id: &str, name: &str, cname: &str, status: Status) -> Environment {
-        Environment { id: id.into(), name: name.into(), cname: cname.into(), ..environment(status, "1", Health::Green) }
-    }
-
-    #[test]
-    fn only_environments_of_our_line_are_considered() {
-        let live = Live {
-            environment_id: "e-blue".into(),
-            name: "shop-0a0a0a0a".into(),
-            version_label: "1".into(),
-            cname: "live".into(),
-        };
-        let survey = Survey {
-            region: "eu-west-1".into(),
-            application_exists: true,
-            live: Some(live),
-            live_prefix: "shop".into(),
-            live_cname: "live".into(),
-            candidate_name: "shop-0b0b0b0b".into(),
-            solution_stack: None,
-            attempt: 1,
-        };
-        let candidate = Candidate {
-            environment_id: "e-green".into(),
-            name: "shop-0b0b0b0b".into(),
-            cname: "x".into(),
-            version_label: "2".into(),
-            standing: Standing::Apart,
-        };
-        let ours = "shop-0d0d0d0d.eu-west-1.elasticbeanstalk.com";
-        let theirs = "shop-prod.eu-west-1.elasticbeanstalk.com";
-        let cases = [
-            (seen("e-1", "shop-0c0c0c0c", ours, Status::Ready), true),
-            (seen("e-1", "shop-0c0c0c0c", "live", Status::Ready), false),
-            (seen("e-1", "shop-0c0c0c0c", theirs, Status::Ready), false),
-            (seen("e-1", "shop-0c0c0c0c", "", Status::Ready), false),
-            (seen("e-1", "shop-0c0c0c0c", ours, Status::Updating), false),
-            (seen("e-1", "shop-0c0c0c0c", ours, Status::Terminated), false),
-            (seen("e-1", "shop-staging", ours, Status::Ready), false),
-            (seen("e-1", "shop-admin-0c0c0c0c", ours, Status::Ready), false),
-            (seen("e-blue", "shop-0a0a0a0a", ours, Status::Ready), false),
-            (seen("e-green", "shop-0b0b0b0b", ours, Status::Ready), false),
-        ];
-        for (environment, ours) in cases {
-            let (name, cname) = (&environment.name, &environment.cname);
-            assert_eq!(is_of_our_line(&environment, &survey, &candidate), ours, "{name} {cname}");
-        }
-    }
-
-    #[test]
-    fn only_what_a_run_made_for_this_live_cname_expires() {
-        let tag = |key: &str, value: &str| (key.to_owned(), value.to_owned());
-        let (run, live, expires) = (tag(RUN_TAG, "r"), tag(LIVE_TAG, "live"), tag(EXPIRES_TAG, "12"));
-        let cases = [
-            (vec![run.clone(), live.clone(), expires.clone()], Some(12)),
-            (vec![live.clone(), expires.clone()], None),
-            (vec![run.clone(), expires.clone()], None),
-            (vec![run.clone(), tag(LIVE_TAG, "another site's"), expires], None),
-            (vec![run, live, tag(EXPIRES_TAG, "soon")], None),
-        ];
-        for (tags, wanted) in cases {
-            assert_eq!(expiry(&tags, "live"), wanted, "{tags:?}");
-        }
+/// What ends an environment that is kept on purpose.
+pub(super) fn end_of_kept(application: &str, name: &str, region: &str) -> Undo {
+    Undo::EndEnvironment {
+        application: application.to_owned(),
+        environment: name.to_owned(),
+        region: region.to_owned(),
+        live_cname: None,
     }
 }

@@ -3,18 +3,19 @@
 use aws_sdk_elasticbeanstalk::operation::RequestId;
 use aws_sdk_elasticbeanstalk::operation::create_environment::CreateEnvironmentOutput;
 use aws_sdk_elasticbeanstalk::operation::create_environment::builders::CreateEnvironmentFluentBuilder;
-use aws_sdk_elasticbeanstalk::types::{ConfigurationOptionSetting, Tag};
+use aws_sdk_elasticbeanstalk::types::Tag;
 
 use super::call::{ApiError, again, looked_up, refused, while_doing};
 use super::operation::{Kind, Operation};
 use super::platform::Environment;
+use super::scale::{Overrides, Size};
 use super::undo::of_this_run;
-use super::{Beanstalk, Live, Survey, names};
+use super::{Beanstalk, Live, Survey, names, settings};
 use crate::engine::StageCx;
 use crate::engine::retry::Failure;
 use crate::engine::undo::Undo;
 use crate::fault::Fault;
-use crate::inputs::BeanstalkPlan;
+use crate::inputs::Strategy;
 
 /// How many names are tried when others take them.
 pub(super) const NAMES: u32 = 9;
@@ -43,25 +44,48 @@ impl Request {
     }
 }
 
+/// Where an environment's settings come from.
+enum Base<'a> {
+    /// A template, and what is otherwise than there.
+    Template(&'a str, Overrides),
+    /// Nothing that is there.
+    First,
+}
+
+impl Base<'_> {
+    fn size(&self) -> Option<Size> {
+        match self {
+            Base::Template(_, overrides) => overrides.size,
+            Base::First => None,
+        }
+    }
+}
+
 impl Beanstalk {
     /// Saves live's settings under a name of this run. Copied are options and platform, not tags.
     pub(super) async fn make_template(&self, cx: &StageCx, live: &Live) -> Result<String, Fault> {
         let name = format!("beanline-{}", self.context.run_id);
-        self.register(cx, &self.template_undo(&name)).await?;
+        self.save_as(cx, &name, &live.environment_id, &live.name).await?;
+        Ok(name)
+    }
+
+    /// Saves an environment's settings under a name that only this run uses.
+    pub(super) async fn save_as(&self, cx: &StageCx, name: &str, id: &str, environment: &str) -> Result<(), Fault> {
+        self.register(cx, &self.template_undo(name)).await?;
         let made = looked_up(Some(cx), "CreateConfigurationTemplate", async |attempt| {
             let request = self.api.beanstalk.create_configuration_template().application_name(&self.plan.application);
-            let request = request.template_name(&name).environment_id(&live.environment_id);
+            let request = request.template_name(name).environment_id(id);
             self.hold().await?;
-            self.asked_template.replace(Some(name.clone()));
+            self.asked_template.replace(Some(name.to_owned()));
             match request.send().await.map_err(|e| refused("CreateConfigurationTemplate", e)) {
                 // The name is this run's own: it is ours, and its answer was lost.
                 Err(error) if attempt > 1 && error.says("already exists") => Ok(()),
                 answer => Ok::<_, Failure>(answer.map(drop)?),
             }
         });
-        made.await.map_err(|fault| while_doing(format!("could not copy the settings of {}", live.name), fault))?;
+        made.await.map_err(|fault| while_doing(format!("could not copy the settings of {environment}"), fault))?;
         self.asked_template.replace(None);
-        Ok(name)
+        Ok(())
     }
 
     /// Deletes the template as soon as it has served; if that fails, it is tried again at the end of the stage.
@@ -92,14 +116,31 @@ impl Beanstalk {
         template: Option<&str>,
     ) -> Result<Request, Fault> {
         let stem = names::stem_of(&survey.candidate_name).0;
+        let base = match (template, &survey.live) {
+            (Some(template), Some(live)) => Base::Template(template, self.overrides(cx, live).await?),
+            (Some(template), None) => Base::Template(template, Overrides::default()),
+            (None, _) => Base::First,
+        };
         for attempt in survey.attempt..survey.attempt + NAMES {
-            let name = names::candidate(stem, &self.context.run_key, attempt);
+            let name = match self.plan.strategy {
+                // What is updated in place later is known by the name it is given now.
+                Strategy::InPlace => survey.candidate_name.clone(),
+                _ => names::candidate(stem, &self.context.run_key, attempt),
+            };
             let undo = self.end_of(survey, &name);
             self.register(cx, &undo).await?;
-            self.write(|work| work.site.asked = Some(name.clone())).await?;
+            let back = base.size().map(|size| self.give_back(survey, &name, size));
+            self.write(|work| {
+                work.site.asked = Some(name.clone());
+                // Nothing to undo: it is done when the environment is live, by whichever run.
+                work.undo.retain(|undo| !matches!(undo, Undo::GiveSizeBack { .. }));
+                work.undo.extend(back.clone());
+            })
+            .await?;
+            self.raised.replace(back);
             let prefix = if survey.live.is_some() { &name } else { &survey.live_prefix };
             let made = looked_up(Some(cx), "CreateEnvironment", async |attempt| {
-                self.create_environment(cx, survey, template, &name, prefix, attempt).await
+                self.create_environment(cx, survey, &base, &name, prefix, attempt).await
             });
             match made.await.map_err(|fault| while_doing(format!("could not make environment {name}"), fault))? {
                 Some((environment_id, request_id)) => return Ok(Request { name, environment_id, request_id }),
@@ -120,7 +161,7 @@ impl Beanstalk {
         &self,
         cx: &StageCx,
         survey: &Survey,
-        template: Option<&str>,
+        base: &Base<'_>,
         name: &str,
         prefix: &str,
         attempt: u32,
@@ -134,11 +175,14 @@ impl Beanstalk {
         let request = self.api.beanstalk.create_environment().application_name(application).environment_name(name);
         let request = request.version_label(label).cname_prefix(prefix).description(self.environment_description());
         let request = request.set_tags(Some(self.tags(&survey.live_cname)));
-        let request = match template {
-            Some(template) => request.template_name(template),
-            None => request
+        let request = match base {
+            Base::Template(template, overrides) => {
+                let settings = Some(overrides.settings.clone()).filter(|settings| !settings.is_empty());
+                request.template_name(*template).set_option_settings(settings)
+            }
+            Base::First => request
                 .set_solution_stack_name(survey.solution_stack.clone())
-                .set_option_settings(Some(first_settings(&self.plan))),
+                .set_option_settings(Some(settings::first(&self.plan))),
         };
         // Before it is sent: this may be dropped at any await, and the environment is made nevertheless.
         self.asked_for.replace(Some(name.to_owned()));
@@ -203,12 +247,16 @@ impl Beanstalk {
 
     fn tags(&self, live_cname: &str) -> Vec<Tag> {
         let tag = |key: &str, value: &str| Tag::builder().key(key).value(names::cut(value, 256)).build();
-        vec![
+        let mut tags = vec![
             tag(super::clean_up::RUN_TAG, &self.context.run_id),
             tag("beanline:key", &self.context.run_key),
             tag(super::clean_up::LIVE_TAG, live_cname),
-            tag(super::clean_up::EXPIRES_TAG, &self.expires().to_string()),
-        ]
+        ];
+        if self.plan.strategy == Strategy::BlueGreen {
+            // Others stay for good once they are handed over.
+            tags.push(tag(super::clean_up::EXPIRES_TAG, &self.expires().to_string()));
+        }
+        tags
     }
 }
 
@@ -223,52 +271,4 @@ const MADE_BY: &str = "beanline run ";
 /// Whether some run made it.
 pub(super) fn is_of_a_run(environment: &Environment) -> bool {
     environment.description.starts_with(MADE_BY)
-}
-
-/// The settings of a first environment: what the console would recommend and the API alone does not set. Without them
-/// it gets a classic load balancer, basic health and no instance profile.
-fn first_settings(plan: &BeanstalkPlan) -> Vec<ConfigurationOptionSetting> {
-    let fixed = [
-        ("aws:elasticbeanstalk:environment", "EnvironmentType", Some("LoadBalanced")),
-        ("aws:elasticbeanstalk:environment", "LoadBalancerType", Some("application")),
-        ("aws:elasticbeanstalk:environment", "ServiceRole", plan.service_role.as_deref()),
-        ("aws:elasticbeanstalk:healthreporting:system", "SystemType", Some("enhanced")),
-        ("aws:elasticbeanstalk:environment:process:default", "HealthCheckPath", Some(plan.ready_path.as_str())),
-        ("aws:autoscaling:launchconfiguration", "IamInstanceProfile", plan.instance_profile.as_deref()),
-        ("aws:autoscaling:launchconfiguration", "DisableIMDSv1", Some("true")),
-        ("aws:autoscaling:launchconfiguration", "EC2KeyName", plan.key_pair.as_deref()),
-    ];
-    let properties = plan
-        .environment_variables
-        .iter()
-        .map(|(name, value)| ("aws:elasticbeanstalk:application:environment", name.as_str(), Some(value.reveal())));
-    let setting = |(namespace, option, value): (&str, &str, Option<&str>)| {
-        let setting = ConfigurationOptionSetting::builder().namespace(namespace).option_name(option);
-        value.map(|value| setting.value(value).build())
-    };
-    fixed.into_iter().chain(properties).filter_map(setting).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::inputs::Secret;
-
-    #[test]
-    fn a_first_environment_is_told_what_the_api_does_not_default_to() {
-        let plan = BeanstalkPlan {
-            instance_profile: Some("web".into()),
-            environment_variables: vec![("MODE".into(), Secret::open("prod"))],
-            ready_path: "/ping".into(),
-            ..super::super::live::tests::plan()
-        };
-        let settings = first_settings(&plan);
-        let value = |option: &str| settings.iter().find(|s| s.option_name() == Some(option)).and_then(|s| s.value());
-        assert_eq!(value("LoadBalancerType"), Some("application"));
-        assert_eq!(value("SystemType"), Some("enhanced"));
-        assert_eq!(value("IamInstanceProfile"), Some("web"));
-        assert_eq!(value("HealthCheckPath"), Some("/ping"));
-        assert_eq!(value("MODE"), Some("prod"));
-        assert_eq!(value("EC2KeyName"), None);
-    }
 }

@@ -39,6 +39,9 @@ pub struct Progress {
     pub accepted: bool,
     /// The swap that was sent.
     pub swap: Option<Operation>,
+    /// The update that was sent, where a standing environment is given the version.
+    #[serde(default)]
+    pub update: Option<Operation>,
 }
 
 /// What this site's journal looks like.
@@ -56,7 +59,7 @@ impl Beanstalk {
             None => self.in_s3(cx, live_cname).await?,
         };
         let limit = match self.plan.on_busy {
-            OnBusy::Wait => self.plan.deploy_timeout,
+            OnBusy::Wait | OnBusy::Abort => self.plan.deploy_timeout,
             OnBusy::Fail => std::time::Duration::ZERO,
         };
         // Kept before it waits, so that a run that ends while it waits leaves the line.
@@ -89,7 +92,7 @@ impl Beanstalk {
     }
 
     /// The run's hold on the site, if it has one.
-    fn book(&self) -> Option<&Book<Progress>> {
+    pub(super) fn book(&self) -> Option<&Book<Progress>> {
         self.book.get().filter(|_| !self.journal_is_denied.get())
     }
 
@@ -101,7 +104,7 @@ impl Beanstalk {
         Ok(self.object(&bucket, live_cname))
     }
 
-    fn object(&self, bucket: &str, live_cname: &str) -> Arc<dyn Store> {
+    pub(super) fn object(&self, bucket: &str, live_cname: &str) -> Arc<dyn Store> {
         Arc::new(JournalObject {
             api: self.api.clone(),
             owner: owner(bucket, &self.region).map(str::to_owned),
@@ -111,7 +114,7 @@ impl Beanstalk {
         })
     }
 
-    fn me(&self) -> Claim {
+    pub(super) fn me(&self) -> Claim {
         Claim {
             ticket: 0,
             run: self.context.run_id.clone(),
@@ -125,8 +128,8 @@ impl Beanstalk {
     /// Begins the run's work in the journal.
     pub(super) async fn begin_work(&self, survey: &Survey, digest: &Digest) -> Result<(), Fault> {
         let Some(book) = self.book() else { return Ok(()) };
-        let site =
-            Progress { survey: survey.clone(), digest: digest.clone(), asked: None, accepted: false, swap: None };
+        let (survey, digest) = (survey.clone(), digest.clone());
+        let site = Progress { survey, digest, asked: None, accepted: false, swap: None, update: None };
         book.change(|journal| {
             journal.work = Some(Work {
                 runs: vec![self.context.run_id.clone()],
@@ -216,12 +219,24 @@ impl Beanstalk {
     /// Whether the journal calls a deployment of our label good. It is only read, and not waited for; `bucket` is where
     /// the version's bundle is.
     pub(super) async fn was_good(&self, bucket: &str, live_cname: &str) -> bool {
+        let journal = self.read_journal(bucket, live_cname).await;
+        journal.is_some_and(|journal| journal.good.iter().any(|good| good.version_label == self.plan.version_label))
+    }
+
+    /// The environment that was live before `live`, as the journal has it. It is only read, and not waited for.
+    pub(super) async fn previous_of(&self, live: &Live) -> Option<Previous> {
+        let version = self.api.version(&self.plan.application, &live.version_label).await;
+        let bucket = version.ok().flatten().map(|version| version.bucket).unwrap_or_default();
+        self.read_journal(&bucket, &live.cname).await?.previous
+    }
+
+    /// The journal, if it can be read; `bucket` is where bundles are, if no other is set.
+    async fn read_journal(&self, bucket: &str, live_cname: &str) -> Option<SiteJournal> {
         let store = match &self.context.journals {
             Some(journals) => journals(&self.plan.application, live_cname),
             None => self.object(self.plan.bucket.as_deref().unwrap_or(bucket), live_cname),
         };
-        let journal = Book::<Progress>::new(store, self.me(), self.pace.lease).look().await;
-        journal.is_ok_and(|journal| journal.good.iter().any(|good| good.version_label == self.plan.version_label))
+        Book::<Progress>::new(store, self.me(), self.pace.lease).look().await.ok()
     }
 
     /// Whether another run has the site by now: what this run made there is that run's to go on with or to undo.
@@ -238,21 +253,49 @@ impl Beanstalk {
     pub async fn hand_over(&self, survey: &Survey, candidate: &Candidate, image: &ImageToDeploy) -> Result<(), Fault> {
         let Some(book) = self.book() else { return Ok(()) };
         let now = book.now();
-        let good = Good {
+        let good = self.good_of(candidate, image, now);
+        self.hand_over_as(survey, candidate, good).await
+    }
+
+    /// What is remembered of the deployment of an image.
+    pub(super) fn good_of(&self, candidate: &Candidate, image: &ImageToDeploy, at: i64) -> Good {
+        Good {
             version_label: candidate.version_label.clone(),
             image: image.image.to_string(),
             digest: image.digest.to_string(),
             environment_id: candidate.environment_id.clone(),
             key: self.context.run_key.clone(),
             run: self.context.run_id.clone(),
-            at: now,
-        };
+            at,
+            is_withdrawn: false,
+        }
+    }
+
+    /// As [`Beanstalk::hand_over`], of a deployment that is described already.
+    pub(super) async fn hand_over_as(&self, survey: &Survey, candidate: &Candidate, good: Good) -> Result<(), Fault> {
+        let Some(book) = self.book() else { return Ok(()) };
+        let now = good.at;
         let previous = survey.live.as_ref().filter(|live| live.environment_id != candidate.environment_id);
         let handed = (good, previous.map(|live| previous_of(live, now)));
         self.handed.replace(Some(handed.clone()));
         book.change(|journal| hand_over(journal, &handed)).await?;
         self.handed.replace(None);
         Ok(())
+    }
+
+    /// What the journal keeps to be done now that the deployment stands.
+    pub(super) async fn left_over(&self) -> Vec<Undo> {
+        let Some(book) = self.book() else { return Vec::new() };
+        // A journal that is not heard now says it to the next run.
+        let left = book.change(|journal| journal.left.clone()).await.unwrap_or_default();
+        left.into_iter().map(|left| left.undo).filter(is_put_off).collect()
+    }
+
+    /// Takes off what has been done of it.
+    pub(super) async fn forget_left(&self, undo: &Undo) {
+        let Some(book) = self.book() else { return };
+        // If it is not written, the next run finds that there is nothing left to do.
+        let _ = book.change(|journal| journal.left.retain(|left| left.undo != *undo)).await;
     }
 
     /// Ends the run's hold on the site. `left` is what it could not undo; the next run tries again. `well` is whether the
@@ -266,11 +309,13 @@ impl Beanstalk {
         let failed_as_it_stood = self.stood.get() && !well;
         book.release(|journal| {
             handed.iter().for_each(|handed| hand_over(journal, handed));
-            // A dead run's work that was not taken over yet is for the next run.
-            let ours = journal.work.take_if(|work| work.runs.contains(me));
+            // A dead run's work that was not taken over yet is for the next run; so is our own while live has neither
+            // version for sure.
+            let is_open = left.iter().any(|undo| matches!(undo, Undo::Redeploy { .. }));
+            let ours = journal.work.take_if(|work| work.runs.contains(me) && !is_open);
             let runs = ours.as_ref().map_or_else(|| vec![me.clone()], |work| work.runs.clone());
             journal.leave_behind(left, &runs);
-            ours.iter().for_each(|work| leave_templates(journal, work));
+            ours.iter().for_each(|work| leave(journal, work, is_template));
             if failed_as_it_stood {
                 // The next run of this commit deploys it again.
                 journal.good.retain(|good| good.key != self.context.run_key);
@@ -283,7 +328,7 @@ impl Beanstalk {
 /// Puts down that a deployment stands, and takes off what would have undone it.
 fn hand_over(journal: &mut SiteJournal, (good, previous): &(Good, Option<Previous>)) {
     if let Some(work) = journal.work.take() {
-        leave_templates(journal, &work);
+        leave(journal, &work, is_put_off);
     }
     // The application is in use now.
     journal.left.retain(|left| !matches!(left.undo, Undo::RemoveApplication { .. }));
@@ -293,19 +338,29 @@ fn hand_over(journal: &mut SiteJournal, (good, previous): &(Good, Option<Previou
     }
 }
 
-/// A template that could not be deleted when it had served.
-fn leave_templates(journal: &mut SiteJournal, work: &Work<Progress>) {
-    let templates: Vec<Undo> =
-        work.undo.iter().filter(|undo| matches!(undo, Undo::RemoveTemplate { .. })).cloned().collect();
-    journal.leave_behind(&templates, &work.runs);
+/// Keeps what is to be done although the work is over, for whoever comes next.
+pub(super) fn leave(journal: &mut SiteJournal, work: &Work<Progress>, which: impl Fn(&Undo) -> bool) {
+    let left: Vec<Undo> = work.undo.iter().filter(|undo| which(undo)).cloned().collect();
+    journal.leave_behind(&left, &work.runs);
 }
 
-fn previous_of(live: &Live, since: i64) -> Previous {
+/// A template that could not be deleted when it had served.
+pub(super) fn is_template(undo: &Undo) -> bool {
+    matches!(undo, Undo::RemoveTemplate { .. })
+}
+
+/// What waits until the deployment stands.
+pub(super) fn is_put_off(undo: &Undo) -> bool {
+    is_template(undo) || matches!(undo, Undo::GiveSizeBack { .. })
+}
+
+pub(super) fn previous_of(live: &Live, since: i64) -> Previous {
     Previous {
         environment_id: live.environment_id.clone(),
         name: live.name.clone(),
         version_label: live.version_label.clone(),
         since,
+        is_withdrawn: false,
     }
 }
 

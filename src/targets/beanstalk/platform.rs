@@ -93,6 +93,8 @@ pub struct Environment {
     pub description: String,
     /// Amazon resource name, for its tags.
     pub arn: String,
+    /// Whether what is under way there can be aborted (`AbortableOperationInProgress`).
+    pub abortable: bool,
 }
 
 impl Environment {
@@ -112,6 +114,7 @@ impl Environment {
             tier: text(wire.tier().and_then(types::EnvironmentTier::name)),
             description: text(wire.description()),
             arn: text(wire.environment_arn()),
+            abortable: wire.abortable_operation_in_progress().unwrap_or_default(),
         }
     }
 

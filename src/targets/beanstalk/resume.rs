@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
+use super::call::again;
 use super::journal::{Progress, SiteJournal};
 use super::platform::{Environment, Status, colour_word};
 use super::undo::of_this_run;
@@ -26,6 +27,8 @@ pub enum Start {
     New(Survey),
     /// In the middle: an earlier run with the same key and digest asked for this environment.
     Resumed(Survey, Box<Environment>),
+    /// Before the promotion: the candidate of an earlier run of the same deployment has passed and waits.
+    Attached(Survey, Box<Environment>),
     /// At the end: live runs this very deployment.
     Standing(Survey, Box<Environment>),
 }
@@ -36,7 +39,8 @@ impl Beanstalk {
     /// # Errors
     /// The site is busy, or not as it must be.
     pub(super) async fn begin(&self, cx: &StageCx, survey: &Survey, image: &ImageToDeploy) -> Result<Start, Fault> {
-        let Some(journal) = self.own(cx, &survey.live_cname).await? else {
+        let Some(journal) = self.own(cx, survey.site_name()).await? else {
+            self.must_remember()?;
             return self.survey_anew(cx).await.map(Start::New);
         };
         self.remove_left(cx, &journal, &survey.live_cname).await;
@@ -50,6 +54,12 @@ impl Beanstalk {
         if let Some(standing) = self.standing(cx, &survey, &journal, image).await? {
             return Ok(standing);
         }
+        if let Some(waiting) = &journal.waiting {
+            match self.attach(cx, &survey, waiting, image).await? {
+                Some(environment) => return Ok(Start::Attached(survey, Box::new(environment))),
+                None => self.end_waiting(cx, waiting).await?,
+            }
+        }
         self.begin_work(&survey, &image.digest).await?;
         Ok(Start::New(survey))
     }
@@ -57,7 +67,7 @@ impl Beanstalk {
     /// The survey that counts: nobody else changes the site any more, so that live is waited for if it is busy.
     async fn survey_anew(&self, cx: &StageCx) -> Result<Survey, Fault> {
         let patience = match self.plan.on_busy {
-            OnBusy::Wait => self.plan.deploy_timeout,
+            OnBusy::Wait | OnBusy::Abort => self.plan.deploy_timeout,
             OnBusy::Fail => Duration::ZERO,
         };
         self.survey_within(cx, patience).await
@@ -79,6 +89,10 @@ impl Beanstalk {
         if work.key != self.context.run_key || work.site.digest != image.digest {
             return Ok(None);
         }
+        if let Some(update) = &work.site.update {
+            let found = self.look(Some(cx), &update.environment_id).await?;
+            return Ok(found.filter(|environment| !environment.status.is_ending()));
+        }
         let Some(name) = &work.site.asked else { return Ok(None) };
         let found = of_this_run(self, name).await?;
         Ok(found.filter(|environment| !environment.status.is_ending()))
@@ -86,9 +100,10 @@ impl Beanstalk {
 
     async fn resume(&self, cx: &StageCx, work: &Work<Progress>, environment: Environment) -> Result<Start, Fault> {
         cx.note(format!("it was the same deployment: this run goes on with environment {}", environment.name));
-        work.undo.iter().for_each(|undo| cx.undo(undo.clone()));
+        work.undo.iter().filter(|undo| is_way_back(undo)).for_each(|undo| cx.undo(undo.clone()));
         self.go_on_with(work).await?;
         self.sent_swap.replace(work.site.swap.clone());
+        self.sent_update.replace(work.site.update.clone());
         self.accepted.set(work.site.accepted);
         for undo in &work.undo {
             // It has served: the environment is made.
@@ -102,11 +117,12 @@ impl Beanstalk {
     }
 
     /// Undoes what an earlier run left in the middle; what cannot be undone is left for the next one.
-    async fn undo_work(&self, cx: &StageCx, work: &Work<Progress>) -> Result<(), Fault> {
+    pub(super) async fn undo_work(&self, cx: &StageCx, work: &Work<Progress>) -> Result<(), Fault> {
         cx.note("what it had made is undone first");
         self.sent_swap.replace(work.site.swap.clone());
+        self.sent_update.replace(work.site.update.clone());
         let mut left = Vec::new();
-        for undo in work.undo.iter().rev() {
+        for undo in work.undo.iter().rev().filter(|undo| is_way_back(undo)) {
             match self.perform(undo, &Receipt::default()).await {
                 Ok(()) => cx.note(format!("done: {undo}")),
                 Err(fault) => {
@@ -116,6 +132,7 @@ impl Beanstalk {
             }
         }
         self.sent_swap.replace(None);
+        self.sent_update.replace(None);
         self.asked_for.replace(None);
         let Some(book) = self.book.get() else { return Ok(()) };
         book.change(|journal| {
@@ -126,7 +143,7 @@ impl Beanstalk {
     }
 
     /// Removes what earlier runs could not. It is no concern of this deployment, and does not stop it.
-    async fn remove_left(&self, cx: &StageCx, journal: &SiteJournal, live_cname: &str) {
+    pub(super) async fn remove_left(&self, cx: &StageCx, journal: &SiteJournal, live_cname: &str) {
         for left in &journal.left {
             self.adopted.borrow_mut().extend(left.runs.iter().cloned());
             let (undo, guarded) = (&left.undo, unless_live(&left.undo, live_cname));
@@ -166,14 +183,29 @@ impl Beanstalk {
             return Ok(None);
         }
         let Some(environment) = self.look(Some(cx), &live.environment_id).await? else { return Ok(None) };
+        let name = &environment.name;
         if environment.status != Status::Ready || environment.health < self.plan.minimum_health {
-            let (name, status, health) = (&environment.name, environment.status, colour_word(environment.health));
+            let (status, health) = (environment.status, colour_word(environment.health));
             cx.note(format!("{name} runs this version already, but is {status} and {health}: it is deployed again"));
             return Ok(None);
         }
+        let instances = match environment.is_enhanced() {
+            true => {
+                again(Some(cx), "DescribeInstancesHealth", async || self.api.instances(&environment.id).await).await?
+            }
+            false => None,
+        };
+        if instances.is_some_and(|all| all.iter().any(|instance| !instance.runs(&live.version_label))) {
+            cx.note(format!("{name} shows this version, but not every instance runs it: it is deployed again"));
+            return Ok(None);
+        }
         cx.note(format!("{} runs this version already, deployed by run {}", environment.name, good.run));
-        let previous = journal.previous.as_ref().map(|previous| self.as_live(previous));
-        Ok(Some(Start::Standing(Survey { live: previous, ..survey.clone() }, Box::new(environment))))
+        let live = match survey.is_in_place() {
+            // What was live before a swap was not live before this version.
+            true => survey.live.clone(),
+            false => journal.previous.as_ref().map(|previous| self.as_live(previous)),
+        };
+        Ok(Some(Start::Standing(Survey { live, ..survey.clone() }, Box::new(environment))))
     }
 
     fn as_live(&self, previous: &Previous) -> Live {
@@ -184,6 +216,11 @@ impl Beanstalk {
             cname: String::new(),
         }
     }
+}
+
+/// Whether it undoes something: a size is given back to what is live in the end.
+fn is_way_back(undo: &Undo) -> bool {
+    !matches!(undo, Undo::GiveSizeBack { .. })
 }
 
 /// What was a first environment when it was left may be kept, and live, by now.

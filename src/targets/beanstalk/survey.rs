@@ -1,18 +1,23 @@
 //! The questions that are asked before anything is changed.
 
+mod blue_green;
+mod busy;
+mod first;
+mod in_place;
+mod pair;
+mod quotas;
+mod version_only;
+
 use std::time::Duration;
 
-use tokio::time::Instant;
+use serde::{Deserialize, Serialize};
 
-use super::call::{again, refused, while_doing};
-use super::environment::{NAMES, is_of_a_run};
-use super::platform::{Environment, Status};
-use super::{Beanstalk, Live, Survey, live, names};
-use crate::engine::event::Fact;
-use crate::engine::retry::pause;
-use crate::engine::{StageCx, in_words};
+use super::call::{again, while_doing};
+use super::platform::Environment;
+use super::{Beanstalk, names};
+use crate::engine::StageCx;
 use crate::fault::Fault;
-use crate::inputs::{BeanstalkPlan, OnBusy};
+use crate::inputs::Strategy;
 
 /// Who asks, and when.
 struct Surveyor<'a> {
@@ -57,22 +62,27 @@ impl Beanstalk {
         if self.region.is_empty() {
             return Err(Fault::new("no AWS region is known").hint("set aws_region, or AWS_REGION"));
         }
-        let environments = again(Some(by.cx), "DescribeEnvironments", async || self.api.environments(None, &[]).await);
-        let environments = environments.await.map_err(|fault| {
-            while_doing(format!("could not ask Elastic Beanstalk in region {}", self.region), fault)
-        })?;
+        let environments = self.all_environments(by).await?;
         let application_exists = self.survey_application(by).await?;
-        let found = live::find(&environments, &plan.application, &plan.live, &self.region)?;
         if application_exists {
             self.survey_version(by).await?;
         }
-        let survey = match found {
-            Some(live) => self.survey_live(by, &environments, live).await?,
-            None if plan.create => self.survey_first(by, &environments, application_exists).await?,
-            None => return Err(live::missing(&environments, &plan.application, &plan.live)),
+        let survey = match plan.strategy {
+            Strategy::BlueGreen => self.survey_blue_green(by, &environments, application_exists).await?,
+            Strategy::Pair => self.survey_pair(by, &environments, application_exists).await?,
+            Strategy::InPlace => self.survey_in_place(by, &environments, application_exists).await?,
+            Strategy::VersionOnly => self.survey_version_only(by, &environments, application_exists)?,
         };
         self.survey_quotas(by, &environments).await?;
         Ok(survey)
+    }
+
+    /// The environments of the whole region, as often as they are wanted anew.
+    async fn all_environments(&self, by: &Surveyor<'_>) -> Result<Vec<Environment>, Fault> {
+        let ask = async || self.api.environments(None, &[]).await;
+        let environments = again(Some(by.cx), "DescribeEnvironments", ask).await;
+        environments
+            .map_err(|fault| while_doing(format!("could not ask Elastic Beanstalk in region {}", self.region), fault))
     }
 
     async fn survey_application(&self, by: &Surveyor<'_>) -> Result<bool, Fault> {
@@ -103,266 +113,69 @@ impl Beanstalk {
         }
         Ok(())
     }
+}
 
-    async fn survey_live(
-        &self,
-        by: &Surveyor<'_>,
-        environments: &[Environment],
-        live: &Environment,
-    ) -> Result<Survey, Fault> {
-        if self.has_waited_for(by, live).await? {
-            // The name may have moved meanwhile.
-            return Box::pin(self.survey_by(by)).await;
-        }
-        let ask = async || self.api.settings(&live.application, &live.name).await;
-        let settings = again(Some(by.cx), "DescribeConfigurationSettings", ask).await?;
-        live::refuse_database(&live.name, &settings)?;
-        if !live.is_enhanced() {
-            by.note(format!("{} has basic health: its instances cannot be asked one by one", live.name));
-        }
-        if let Some(warning) = without_effect(&live.name, &self.plan) {
-            by.warn(warning);
-        }
-        let stem = names::candidate_stem(&live.name);
-        let (candidate_name, attempt) = self.free_name(by, environments, &stem, true).await?;
-        let (name, version) = (live.name.clone(), live.version_label.clone());
-        by.cx.fact(Fact::Previous { name: name.clone(), version: version.clone() });
-        let live_cname = live.cname.clone();
-        Ok(Survey {
-            region: self.region.clone(),
-            application_exists: true,
-            live_prefix: names::prefix_of(&live_cname, &self.region).to_owned(),
-            live: Some(Live {
-                environment_id: live.id.clone(),
-                name,
-                version_label: version,
-                cname: live_cname.clone(),
-            }),
-            live_cname,
-            candidate_name,
-            solution_stack: None,
-            attempt,
-        })
-    }
+/// What is there before anything is changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Survey {
+    /// The region.
+    pub region: String,
+    /// Whether the application is there.
+    pub application_exists: bool,
+    /// The environment that holds the live CNAME, or that is updated in place; `None` when the first is to be made.
+    pub live: Option<Live>,
+    /// The live CNAME's prefix.
+    pub live_prefix: String,
+    /// The live CNAME; empty where there is none to be: a worker has no address.
+    pub live_cname: String,
+    /// The name that the candidate is given, if nobody else takes it meanwhile.
+    pub candidate_name: String,
+    /// The platform of a first environment.
+    pub solution_stack: Option<String>,
+    /// Which of the candidate's possible names it is.
+    pub(super) attempt: u32,
+    /// The standing environment that is given the version: live itself in place, the idle one of a pair. `None` when
+    /// an environment is made for it.
+    #[serde(default)]
+    pub update: Option<Live>,
+}
 
-    /// Sees to it that live can be followed by a candidate, and says whether that took a wait.
-    async fn has_waited_for(&self, by: &Surveyor<'_>, live: &Environment) -> Result<bool, Fault> {
-        let began = Instant::now();
-        let mut live = live.clone();
-        let mut waited = false;
-        loop {
-            // Asked for in any case: without the right to read events no deployment could be judged.
-            let ask = async || self.api.newest_events(&live.id).await;
-            let events = again(Some(by.cx), "DescribeEvents", ask).await?;
-            let busy = match live::check(&live, events.first()) {
-                Err(fault) if live.status.is_busy() => fault,
-                checked => return checked.map(|()| waited),
-            };
-            match by.patience {
-                None if self.plan.on_busy == OnBusy::Wait => {
-                    by.note(format!("{}; the deployment will wait for it", busy.what()));
-                    return Ok(false);
-                }
-                Some(patience) if began.elapsed() < patience => {
-                    if !waited {
-                        by.cx.note(format!("{}; waiting at most {}", busy.what(), in_words(patience)));
-                        waited = true;
-                    }
-                }
-                _ => {
-                    return Err(
-                        busy.hint("set on_busy to wait, or raise deploy_timeout, which is how long a run waits")
-                    );
-                }
-            }
-            pause(self.pace.interval(began.elapsed())).await;
-            let ask = self.look(Some(by.cx), &live.id).await?;
-            live = ask.ok_or_else(|| Fault::new(format!("environment {} is gone", live.name)))?;
+/// The live environment, or one that may become it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Live {
+    /// Its id.
+    pub environment_id: String,
+    /// Its name.
+    pub name: String,
+    /// The version that it runs.
+    pub version_label: String,
+    /// Its CNAME at the time of the survey.
+    pub cname: String,
+}
+
+impl Survey {
+    /// The name of the site's journal: the live CNAME, which strategies share, or the name of a worker.
+    pub fn site_name(&self) -> &str {
+        match &self.live {
+            Some(live) if self.live_cname.is_empty() => &live.name,
+            _ => &self.live_cname,
         }
     }
 
-    async fn survey_first(
-        &self,
-        by: &Surveyor<'_>,
-        environments: &[Environment],
-        application_exists: bool,
-    ) -> Result<Survey, Fault> {
-        let tidy = names::tidy_cname(&self.plan.live);
-        let live_prefix = names::prefix_of(&tidy, &self.region).to_owned();
-        names::legal_prefix(&live_prefix).map_err(Fault::new)?;
-        let (free, live_cname) = self.free_cname(by, environments, &live_prefix).await?;
-        if !free {
-            return Err(Fault::new(format!("{live_cname} belongs to somebody else"))
-                .cause("no environment that these credentials may see in this region answers to it")
-                .hint(
-                    "choose another environment; a name that was ours is free a while after its environment is gone",
-                ));
-        }
-        if self.plan.instance_profile.is_none() {
-            return Err(Fault::new("a first environment needs instance_profile")
-                .cause("without one no instance can be launched, nor pull from ECR")
-                .hint("set instance_profile, usually to aws-elasticbeanstalk-ec2-role, which the console makes"));
-        }
-        let solution_stack = Some(self.platform(by).await?);
-        let stem = names::candidate_stem(&live_prefix);
-        let (candidate_name, attempt) = self.free_name(by, environments, &stem, false).await?;
-        by.note(format!("nothing answers to {live_cname} yet: {candidate_name} will be made and be live at once"));
-        Ok(Survey {
-            region: self.region.clone(),
-            application_exists,
-            live: None,
-            live_prefix,
-            live_cname,
-            candidate_name,
-            solution_stack,
-            attempt,
-        })
-    }
-
-    /// Whether a first environment can have its CNAME, and the whole name. An environment that is on its way out keeps its
-    /// name for a while, which is waited for.
-    async fn free_cname(
-        &self,
-        by: &Surveyor<'_>,
-        environments: &[Environment],
-        prefix: &str,
-    ) -> Result<(bool, String), Fault> {
-        let began = Instant::now();
-        loop {
-            let ask = async || self.api.dns(prefix).await;
-            let (free, cname) = again(Some(by.cx), "CheckDNSAvailability", ask).await?;
-            let is_going = environments.iter().any(|e| e.cname == cname && e.status == Status::Terminating);
-            if free || !is_going || self.plan.on_busy == OnBusy::Fail {
-                return Ok((free, cname));
-            }
-            match by.patience {
-                None => {
-                    by.note(format!(
-                        "{cname} is held by an environment that is being terminated: it will be waited for"
-                    ));
-                    return Ok((true, cname));
-                }
-                Some(patience) if began.elapsed() >= patience => return Ok((false, cname)),
-                Some(_) => pause(self.pace.interval(began.elapsed())).await,
-            }
-        }
-    }
-
-    async fn platform(&self, by: &Surveyor<'_>) -> Result<String, Fault> {
-        let ask = async || self.api.solution_stacks().await;
-        let stacks = again(Some(by.cx), "ListAvailableSolutionStacks", ask).await?;
-        let wanted = match &self.plan.solution_stack {
-            Some(wanted) => stacks.iter().find(|stack| *stack == wanted),
-            None => names::newest_docker(&stacks),
-        };
-        if let Some(stack) = wanted {
-            by.note(format!("platform: {stack}"));
-            return Ok(stack.clone());
-        }
-        let docker: Vec<&str> = stacks.iter().map(String::as_str).filter(|s| s.ends_with("running Docker")).collect();
-        let what = self.plan.solution_stack.as_deref().unwrap_or("64bit Amazon Linux 2023 … running Docker");
-        Err(Fault::new(format!("there is no platform `{what}` in region {}", self.region))
-            .cause(format!("there are: {}", docker.join(", ")))
-            .hint("set solution_stack to one of them"))
-    }
-
-    /// The first of the candidate's possible names that nobody has, whose CNAME is free too if it is to have it.
-    async fn free_name(
-        &self,
-        by: &Surveyor<'_>,
-        environments: &[Environment],
-        stem: &str,
-        with_cname: bool,
-    ) -> Result<(String, u32), Fault> {
-        for attempt in 1..=NAMES {
-            let name = names::candidate(stem, &self.context.run_key, attempt);
-            if environments.iter().any(|e| e.name == name && e.status != Status::Terminated) {
-                continue;
-            }
-            if !with_cname || again(Some(by.cx), "CheckDNSAvailability", async || self.api.dns(&name).await).await?.0 {
-                return Ok((name, attempt));
-            }
-        }
-        Err(Fault::new(format!("no name for a candidate of {stem} is free"))
-            .cause(format!("{NAMES} were tried; earlier runs of the same commit and settings hold them"))
-            .hint("terminate the environments that are not needed any more"))
-    }
-
-    /// Quotas are a courtesy: who may not ask for them is told so, and the platform refuses in its own time.
-    async fn survey_quotas(&self, by: &Surveyor<'_>, environments: &[Environment]) -> Result<(), Fault> {
-        let answer = self.api.beanstalk.describe_account_attributes().send().await;
-        let quotas = match answer.map_err(|e| refused("DescribeAccountAttributes", e)) {
-            Ok(answer) => answer.resource_quotas,
-            Err(error) => {
-                by.note(format!("quotas were not checked: {}", error.into_fault()));
-                return Ok(());
-            }
-        };
-        let Some(quotas) = quotas else { return Ok(()) };
-        let maximum = |quota: Option<&aws_sdk_elasticbeanstalk::types::ResourceQuota>| {
-            usize::try_from(quota?.maximum()?).ok().filter(|maximum| *maximum > 0)
-        };
-        let standing = environments.iter().filter(|e| e.status != Status::Terminated).count();
-        let is_left = |e: &Environment| e.application == self.plan.application && is_of_a_run(e);
-        if let Some(most) = maximum(quotas.environment_quota()).filter(|most| standing >= *most) {
-            if by.patience.is_none() && environments.iter().any(is_left) {
-                by.note(format!(
-                    "the account has all {most} environments of its quota: what earlier runs left must go first"
-                ));
-                return Ok(());
-            }
-            return Err(Fault::new(format!(
-                "the account has {standing} environments in this region, and {most} is its quota"
-            ))
-            .hint("terminate environments that are not needed, or have the quota raised"));
-        }
-        let Some(most) = maximum(quotas.application_version_quota()) else { return Ok(()) };
-        let Ok(count) = self.api.count_versions(None).await else { return Ok(()) };
-        if count >= most {
-            return Err(Fault::new(format!(
-                "the account has {count} application versions in this region; {most} is its quota"
-            ))
-            .hint("delete versions that no environment runs, or have the quota raised"));
-        }
-        Ok(())
+    /// Whether live itself is given the version.
+    pub fn is_in_place(&self) -> bool {
+        self.update.is_some() && self.update == self.live
     }
 }
 
-/// What is set and does nothing because `live` is there: a candidate takes live's settings.
-fn without_effect(live: &str, plan: &BeanstalkPlan) -> Option<String> {
-    let inputs = [
-        ("environment_variables", !plan.environment_variables.is_empty()),
-        ("solution_stack", plan.solution_stack.is_some()),
-        ("instance_profile", plan.instance_profile.is_some()),
-        ("service_role", plan.service_role.is_some()),
-        ("key_pair", plan.key_pair.is_some()),
-    ];
-    let set: Vec<&str> = inputs.into_iter().filter(|(_, is_set)| *is_set).map(|(name, _)| name).collect();
-    (!set.is_empty()).then(|| {
-        format!(
-            "only a first environment takes {}; live is there, and the candidate gets the settings of {live}: change \
-             them there",
-            set.join(", ")
-        )
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::inputs::Secret;
-
-    #[test]
-    fn inputs_of_a_first_environment_are_named_when_there_is_one_already() {
-        let plain = live::tests::plan();
-        assert_eq!(without_effect("shop-blue", &plain), None);
-        let set = BeanstalkPlan {
-            environment_variables: vec![("TOKEN".into(), Secret::open("obvious-fake"))],
-            key_pair: Some("night".into()),
-            ..plain
-        };
-        let warning = without_effect("shop-blue", &set).unwrap();
-        assert!(warning.starts_with("only a first environment takes environment_variables, key_pair; "), "{warning}");
-        assert!(warning.contains("settings of shop-blue") && !warning.contains("obvious-fake"));
+impl Live {
+    /// What is remembered of an environment.
+    pub(super) fn of(environment: &Environment) -> Self {
+        Self {
+            environment_id: environment.id.clone(),
+            name: environment.name.clone(),
+            version_label: environment.version_label.clone(),
+            cname: environment.cname.clone(),
+        }
     }
 }

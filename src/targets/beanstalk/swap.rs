@@ -21,7 +21,7 @@ const SWAP_LIMIT: Duration = Duration::from_secs(300);
 
 /// How long a signal waits for the confirmation of a swap that was sent: stopped in the middle, nobody could tell who is
 /// live.
-const CONFIRMATION: Duration = Duration::from_secs(20);
+pub(super) const CONFIRMATION: Duration = Duration::from_secs(20);
 
 /// How long an environment that is busy is waited for before a swap.
 const BUSY_LIMIT: Duration = Duration::from_secs(300);

@@ -1,5 +1,7 @@
 //! Putting things back. Each may be done twice: what is not there is undone.
 
+mod redeploy;
+
 use std::time::Duration;
 
 use aws_sdk_elasticbeanstalk::operation::RequestId;
@@ -9,12 +11,14 @@ use super::call::{ApiError, Told, again, refused, while_doing};
 use super::events::Anchor;
 use super::operation::{Kind, Operation};
 use super::platform::{Environment, Status};
-use super::{Beanstalk, wait};
+use super::scale::Size;
+use super::{Beanstalk, scale, settings, wait};
 use crate::engine::event::Fact;
 use crate::engine::in_words;
 use crate::engine::retry::pause;
 use crate::engine::undo::{Receipt, Undo};
 use crate::fault::Fault;
+use redeploy::Redeployment;
 
 /// How long an environment that cannot be terminated yet is waited for: a first launch ends or fails within this.
 const BUSY_LIMIT: Duration = Duration::from_secs(30 * 60);
@@ -43,7 +47,18 @@ pub async fn perform(site: &Beanstalk, undo: &Undo, receipt: &Receipt) -> Result
             }
             Ok(())
         }
+        Undo::Redeploy { application, environment, environment_id, label, instead_of, .. } => {
+            let name = environment;
+            Redeployment { application, name, id: environment_id, label, instead_of }.perform(site, receipt).await
+        }
         Undo::RemoveApplication { application, .. } => remove_application(site, application).await,
+        Undo::RestoreSettings { environment_id, template, remove, .. } => {
+            settings::restore(site, environment_id, template, remove, receipt).await
+        }
+        Undo::GiveSizeBack { environment, live_cname, raised, min, .. } => {
+            let size = Size { min: *min, raised: *raised };
+            scale::give_back(site, environment, live_cname, size, receipt).await
+        }
         other => Err(Fault::new(format!("could not {other}")).cause("it is none of Elastic Beanstalk's things")),
     }
 }
@@ -52,23 +67,27 @@ pub async fn perform(site: &Beanstalk, undo: &Undo, receipt: &Receipt) -> Result
 pub async fn keeps(site: &Beanstalk, undo: &Undo) -> Option<Fact> {
     let (what, why) = match undo {
         Undo::EndEnvironment { environment: name, .. } => {
-            let what = match of_this_run(site, name).await {
-                Ok(Some(ours)) if !ours.status.is_ending() => format!("environment {name} ({})", ours.id),
+            let (what, bill) = match of_this_run(site, name).await {
+                Ok(Some(ours)) if !ours.status.is_ending() => {
+                    (format!("environment {name} ({})", ours.id), site.bill(&ours.id).await)
+                }
                 Ok(_) => return None,
                 // What is left alone by mistake can still be removed.
-                Err(fault) => format!("environment {name}, if it was made ({fault})"),
+                Err(fault) => (format!("environment {name}, if it was made ({fault})"), "what it runs".to_owned()),
             };
-            (what, "keep_failed is set, so that somebody can look at it; the clean up of a later deployment may end it")
+            let why =
+                "keep_failed is set, so that somebody can look at it; the clean up of a later deployment may end it";
+            (what, format!("{why}; until then it costs {bill}"))
         }
         Undo::RemoveApplication { application, .. } => {
             let ask = async || site.api.environments(Some(application), &[]).await;
             let all = again(None, "DescribeEnvironments", ask).await.ok()?;
             all.iter().find(|e| site.is_of_this_run(e) && !e.status.is_ending())?;
-            (format!("application {application}"), "its environment is kept")
+            (format!("application {application}"), "its environment is kept".to_owned())
         }
         _ => return None,
     };
-    Some(Fact::Kept { what, why: why.into(), command: Some(undo.command()) })
+    Some(Fact::Kept { what, why, command: Some(undo.command()) })
 }
 
 /// The environment of that name, if this run made it: the name was on the stack before it was asked for, so it may
@@ -163,7 +182,7 @@ pub(super) fn gone_is_fine(answer: Result<(), ApiError>) -> Result<(), ApiError>
     }
 }
 
-fn is_gone(error: &ApiError) -> bool {
+pub(super) fn is_gone(error: &ApiError) -> bool {
     [
         "No Environment found",
         "No Application named",

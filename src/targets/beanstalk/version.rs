@@ -16,6 +16,7 @@ use crate::engine::retry::Failure;
 use crate::engine::undo::Undo;
 use crate::fault::Fault;
 use crate::image::Digest;
+use crate::inputs::Strategy;
 
 /// Longest description that the platform takes.
 const DESCRIPTION: usize = 200;
@@ -125,7 +126,9 @@ impl Beanstalk {
         let ask = async || self.api.version(application, label).await;
         let Some(version) = again(Some(cx), "DescribeApplicationVersions", ask).await? else { return Ok(None) };
         let is_live = survey.live.as_ref().is_some_and(|live| live.version_label == *label);
-        let is_released = is_live || self.was_good(&version.bucket, &survey.live_cname).await;
+        // Whom a version alone was made for, no journal knows.
+        let is_for_others = self.plan.strategy == Strategy::VersionOnly;
+        let is_released = is_live || is_for_others || self.was_good(&version.bucket, survey.site_name()).await;
         Ok(recorded_digest(&version.description).filter(|_| is_released))
     }
 

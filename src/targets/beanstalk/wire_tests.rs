@@ -12,15 +12,24 @@ use axum::http::StatusCode;
 use axum::routing::{any, post};
 
 use super::*;
+use crate::clock::Clock;
 use crate::engine::cancel::Cancel;
 use crate::engine::event::{EventKind, Outcome, Stage};
-use crate::engine::{Engine, events};
-use crate::image::{Repository, Tag};
+use crate::engine::{Engine, StageCx, events};
+use crate::image::{Digest, Repository, Tag, TaggedRef};
 
+mod blue_green;
 mod explained;
 mod in_flight;
+mod in_place;
 mod judged;
+mod pair;
 mod play;
+mod scaled;
+mod settled;
+mod shop;
+mod standing;
+mod told;
 mod troubled;
 
 /// The status of an answer that never comes.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tokio::sync::RwLock;
+use tokio::sync::{Mutex, RwLock};
 use tokio::task::JoinSet;
 
 use super::beanstalk::model::Reading;
@@ -61,12 +61,14 @@ pub struct Nodes {
     /// Held for reading while a deployment uses images that the state does not know of yet, for writing while images
     /// are removed.
     images: RwLock<()>,
+    /// The routes that the data plane has.
+    routed: Mutex<Option<RouteTable>>,
 }
 
 impl Nodes {
     /// Nodes of `beanstalk` on `ground`. Nothing happens before [`Nodes::run`].
     pub fn new(beanstalk: Beanstalk, docker: Docker, plane: PlaneClient, ground: Ground) -> Arc<Self> {
-        Arc::new(Self { beanstalk, docker, plane, ground, images: RwLock::new(()) })
+        Arc::new(Self { beanstalk, docker, plane, ground, images: RwLock::new(()), routed: Mutex::default() })
     }
 
     /// Does what is due, for ever. Dropping this stops it; what was under way is taken up again by the next.
@@ -83,13 +85,14 @@ impl Nodes {
                 works.spawn(async move { nodes.carry_out(operation, work).await });
             }
             while works.try_join_next().is_some() {}
+            // Now and not with the next answers: whoever hears that a swap is done may be gone by then, and we with it.
+            self.route().await;
             pause(tick).await;
         }
     }
 
     /// Asks all instances how they are, and routes requests to those that are well.
     async fn watch(&self) {
-        let mut routed = None;
         loop {
             let questions = self.beanstalk.questions();
             let ask = questions.iter().map(|(container, address, path)| async move {
@@ -97,7 +100,7 @@ impl Nodes {
             });
             let answers = join_all(ask).await;
             self.beanstalk.heard(&answers).unwrap_or_else(|fault| reported(&fault));
-            self.route(&mut routed).await;
+            self.route().await;
             pause(self.beanstalk.pace().ask_every).await;
         }
     }
@@ -117,7 +120,8 @@ impl Nodes {
     }
 
     /// Sends the routes when they have changed. A plane that did not take them gets them again.
-    async fn route(&self, routed: &mut Option<RouteTable>) {
+    async fn route(&self) {
+        let mut routed = self.routed.lock().await;
         let ways = self.beanstalk.ways().into_iter();
         let hosts =
             ways.map(|(cname, way)| (cname, Route { endpoint: way.endpoint, backends: way.backends })).collect();

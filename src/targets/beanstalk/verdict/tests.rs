@@ -20,6 +20,7 @@ pub fn environment(status: Status, label: &str, health: Health) -> Environment {
         tier: "WebServer".into(),
         description: String::new(),
         arn: String::new(),
+        abortable: false,
     }
 }
 

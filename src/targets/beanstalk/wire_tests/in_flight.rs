@@ -24,6 +24,7 @@ fn survey(candidate: &str) -> Survey {
         candidate_name: candidate.into(),
         solution_stack: None,
         attempt: 1,
+        update: None,
     }
 }
 

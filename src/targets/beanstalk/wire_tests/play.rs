@@ -14,6 +14,7 @@ use http_body_util::BodyExt;
 use super::super::events::Anchor;
 use super::super::operation::{Kind, Operation};
 use super::super::pace::Pace;
+use super::super::verdict::{Proof, Witness};
 use super::super::wait::conclude;
 use super::super::watcher::Watcher;
 use super::*;
