@@ -50,6 +50,8 @@ pub enum Undo {
     GiveSizeBack { environment: String, live_cname: String, raised: u32, min: u32, region: String },
     /// Deletes an application that the run made, when nothing is in it but what the run made.
     RemoveApplication { application: String, region: String },
+    /// Takes a tag of ours from an image in ECR, unless a version names it.
+    RemoveTag { repository: String, registry_id: Option<String>, tag: String, region: String },
 }
 
 impl Undo {
@@ -74,7 +76,8 @@ impl Undo {
             | Undo::RemoveTemplate { region, .. }
             | Undo::RestoreSettings { region, .. }
             | Undo::GiveSizeBack { region, .. }
-            | Undo::RemoveApplication { region, .. } => Some(region),
+            | Undo::RemoveApplication { region, .. }
+            | Undo::RemoveTag { region, .. } => Some(region),
             Undo::RemoveContainer { .. } | Undo::RemoveNetwork { .. } | Undo::RemoveImage { .. } => None,
         }
     }
@@ -116,6 +119,13 @@ impl Undo {
             Undo::RemoveApplication { application, region } => {
                 format!("aws elasticbeanstalk delete-application --region {region} --application-name {application}")
             }
+            Undo::RemoveTag { repository, registry_id, tag, region } => {
+                let registry = registry_id.as_ref().map(|id| format!(" --registry-id {id}")).unwrap_or_default();
+                format!(
+                    "aws ecr batch-delete-image --region {region}{registry} --repository-name {repository} --image-ids \
+                     imageTag={tag}"
+                )
+            }
         }
     }
 
@@ -148,6 +158,7 @@ impl Undo {
             Undo::EndEnvironment { live_cname: Some(live), .. } => {
                 Some(format!("but only while it does not hold {live}: that would be live"))
             }
+            Undo::RemoveTag { .. } => Some("but only while no application version names the tag".to_owned()),
             _ => None,
         }
     }
@@ -165,6 +176,8 @@ impl Undo {
             Undo::EndEnvironment { .. } | Undo::RemoveTemplate { .. } | Undo::GiveSizeBack { .. } => 2,
             // Its environments and templates are in the way.
             Undo::RemoveApplication { .. } => 3,
+            // Nothing waits for it.
+            Undo::RemoveTag { .. } => 2,
             // A container holds its network and its image.
             Undo::RemoveContainer { .. } => 0,
             Undo::RemoveNetwork { .. } | Undo::RemoveImage { .. } => 1,
@@ -190,6 +203,7 @@ impl fmt::Display for Undo {
             Undo::RestoreSettings { environment, .. } => write!(f, "put the settings of {environment} back"),
             Undo::GiveSizeBack { environment, min, .. } => write!(f, "give MinSize {min} back to {environment}"),
             Undo::RemoveApplication { application, .. } => write!(f, "delete application {application}"),
+            Undo::RemoveTag { repository, tag, .. } => write!(f, "remove tag {tag} in ECR repository {repository}"),
         }
     }
 }

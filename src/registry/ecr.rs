@@ -49,6 +49,38 @@ impl EcrHost {
     }
 }
 
+/// A repository in ECR.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EcrRepository {
+    /// The account that owns the registry, where the image's name tells it; else the caller's.
+    pub registry_id: Option<String>,
+    /// Its region.
+    pub region: String,
+    /// Its name: the path in the image's name.
+    pub name: String,
+}
+
+impl EcrRepository {
+    /// What the image's name tells. On a loopback host it is the local cloud's, in `region`.
+    pub fn of(repository: &Repository, region: &str) -> Option<Self> {
+        let name = repository.path().to_owned();
+        match EcrHost::parse(repository.host()) {
+            Some(EcrHost { account, region }) => Some(Self { registry_id: Some(account), region, name }),
+            None if repository.is_loopback() => Some(Self { registry_id: None, region: region.to_owned(), name }),
+            None => None,
+        }
+    }
+
+    /// The policy statement that allows these actions, a JSON text or list, on the repository.
+    pub(super) fn statement(&self, actions: &str) -> String {
+        let Self { registry_id, region, name } = self;
+        let account = registry_id.as_deref().unwrap_or("*");
+        let partition = if region.starts_with("cn-") { "aws-cn" } else { "aws" };
+        let resource = format!("arn:{partition}:ecr:{region}:{account}:repository/{name}");
+        format!(r#"{{"Effect":"Allow","Action":{actions},"Resource":"{resource}"}}"#)
+    }
+}
+
 /// An ECR registry and the repository in it.
 pub(super) struct Ecr {
     client: aws_sdk_ecr::Client,
@@ -70,7 +102,7 @@ impl Ecr {
         let what = format!("could not get an ECR login for {}", repository.host());
         // Anywhere else it is a question by the way, and asked once.
         let insists = host.is_some() || repository.is_loopback();
-        let policy = if insists { Policy::within(LIMIT).busy_for(BUSY) } else { Policy::within(Duration::ZERO) };
+        let policy = if insists { policy() } else { Policy::within(Duration::ZERO) };
         let answer = retry(
             policy,
             |_| (),
@@ -97,15 +129,9 @@ impl Ecr {
     }
 
     fn new(repository: &Repository, host: Option<&EcrHost>, sdk: &aws_config::SdkConfig) -> Self {
-        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(CALL_LIMIT).build();
-        // We repeat calls ourselves.
-        let mut config = Builder::from(sdk).retry_config(RetryConfig::disabled()).timeout_config(timeouts);
-        if let Some(host) = host {
-            config = config.region(Region::new(host.region.clone()));
-        }
         let region = host.map(|host| host.region.clone()).or_else(|| sdk.region().map(Region::to_string));
         Self {
-            client: aws_sdk_ecr::Client::from_conf(config.build()),
+            client: client(sdk, host.map(|host| host.region.as_str())),
             account: host.map(|host| host.account.clone()),
             region: region.unwrap_or_default(),
             path: repository.path().to_owned(),
@@ -137,7 +163,7 @@ impl Ecr {
                 Err(error) => Err(failure(&what, &error, &self.statement("ecr:DescribeRepositories"))),
             }
         };
-        retry(Policy::within(LIMIT).busy_for(BUSY), |_| (), call).await
+        retry(policy(), |_| (), call).await
     }
 
     /// Has no undo: a repository may be pushed to by others from the moment it is there.
@@ -152,16 +178,32 @@ impl Ecr {
                 Err(error) => Err(failure(&what, &error, &self.statement("ecr:CreateRepository"))),
             }
         };
-        retry(Policy::within(LIMIT).busy_for(BUSY), |_| (), call).await
+        retry(policy(), |_| (), call).await
     }
 
     fn statement(&self, action: &str) -> String {
-        let (region, path) = (&self.region, &self.path);
-        let account = self.account.as_deref().unwrap_or("*");
-        let partition = if region.starts_with("cn-") { "aws-cn" } else { "aws" };
-        let resource = format!("arn:{partition}:ecr:{region}:{account}:repository/{path}");
-        format!(r#"{{"Effect":"Allow","Action":"{action}","Resource":"{resource}"}}"#)
+        self.repository().statement(&format!("\"{action}\""))
     }
+
+    pub(super) fn repository(&self) -> EcrRepository {
+        let (registry_id, region) = (self.account.clone(), self.region.clone());
+        EcrRepository { registry_id, region, name: self.path.clone() }
+    }
+}
+
+/// A client without a retry of its own, for a region that may be another than ours.
+pub(super) fn client(sdk: &aws_config::SdkConfig, region: Option<&str>) -> aws_sdk_ecr::Client {
+    let timeouts = TimeoutConfig::builder().operation_attempt_timeout(CALL_LIMIT).build();
+    let mut config = Builder::from(sdk).retry_config(RetryConfig::disabled()).timeout_config(timeouts);
+    if let Some(region) = region {
+        config = config.region(Region::new(region.to_owned()));
+    }
+    aws_sdk_ecr::Client::from_conf(config.build())
+}
+
+/// How often and how long a call to ECR is repeated.
+pub(super) fn policy() -> Policy {
+    Policy::within(LIMIT).busy_for(BUSY)
 }
 
 /// What an authorization token holds.
@@ -177,7 +219,7 @@ fn is_at(url: &str, host: &str) -> bool {
 }
 
 /// What to make of a call that failed, and the policy statement that is needed when it was denied.
-fn failure<E>(what: &str, error: &SdkError<E, HttpResponse>, statement: &str) -> Failure
+pub(super) fn failure<E>(what: &str, error: &SdkError<E, HttpResponse>, statement: &str) -> Failure
 where
     E: std::error::Error + ProvideErrorMetadata + 'static,
 {

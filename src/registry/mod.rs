@@ -8,6 +8,7 @@ mod client;
 mod ecr;
 #[cfg(test)]
 mod fuzz_tests;
+mod tags;
 
 use std::collections::BTreeMap;
 
@@ -21,6 +22,8 @@ use crate::inputs::RegistryPlan;
 use basic::Found;
 use client::Client;
 use ecr::Ecr;
+pub use ecr::EcrRepository;
+pub use tags::{EcrTags, Put};
 
 /// One repository's registry, logged in.
 pub struct Registry {
@@ -46,6 +49,13 @@ struct Descriptor {
     digest: String,
     #[serde(default)]
     annotations: BTreeMap<String, String>,
+    platform: Option<Platform>,
+}
+
+/// Of an image in an index.
+#[derive(Deserialize)]
+struct Platform {
+    architecture: String,
 }
 
 /// The label that names the commit an image was built from (OCI image specification, `annotations.md`).
@@ -54,6 +64,7 @@ pub const REVISION_LABEL: &str = "org.opencontainers.image.revision";
 /// The parts of an image's configuration that we read.
 #[derive(Deserialize)]
 struct ImageConfig {
+    architecture: Option<String>,
     config: Option<RunConfig>,
 }
 
@@ -73,6 +84,17 @@ pub struct Configuration {
     pub ports: Vec<u16>,
     /// The commit that it was built from, if it has the label for it (OCI image specification, `annotations.md`).
     pub revision: Option<String>,
+    /// The processor architecture that it is for, as Go names them: `amd64`, `arm64`.
+    pub architecture: Option<String>,
+}
+
+/// Where an image lives, as far as it concerns those who pull it.
+#[derive(Clone, Debug, Default)]
+pub struct Home {
+    /// The repository, when it is one of ECR's: instances log in there by their own rights.
+    pub ecr: Option<EcrRepository>,
+    /// The login for any other registry, if there is one.
+    pub login: Option<Login>,
 }
 
 impl Descriptor {
@@ -131,6 +153,15 @@ impl Registry {
     /// Whether it is an ECR registry.
     pub fn is_ecr(&self) -> bool {
         self.ecr.is_some()
+    }
+
+    /// What those who pull from it must know. ECR stays ECR for them, also for who logs in there by a password.
+    pub fn home(&self) -> Home {
+        let by_name = || ecr::EcrHost::parse(self.repository.host()).and(EcrRepository::of(&self.repository, ""));
+        match self.ecr.as_ref().map(Ecr::repository).or_else(by_name) {
+            Some(ecr) => Home { ecr: Some(ecr), login: None },
+            None => Home { ecr: None, login: self.login.clone() },
+        }
     }
 
     /// Asks whether the registry answers, takes the login, and has the repository; a missing ECR repository is made if
@@ -233,13 +264,25 @@ impl Registry {
         }
         let image: ImageConfig =
             serde_json::from_slice(&answer.body).map_err(|error| Fault::new(what()).because(error))?;
+        let architecture = image.architecture.filter(|name| !name.is_empty());
         let config = image.config.unwrap_or_default();
         let exposed = config.exposed_ports.unwrap_or_default();
         let mut ports: Vec<u16> =
             exposed.keys().filter_map(|port| port.trim_end_matches("/tcp").parse().ok()).collect();
         ports.sort_unstable();
         let revision = config.labels.and_then(|mut labels| labels.remove(REVISION_LABEL));
-        Ok(Configuration { ports, revision })
+        Ok(Configuration { ports, revision, architecture })
+    }
+
+    /// The processor architectures of an index's images; empty when it is none, or does not tell.
+    ///
+    /// # Errors
+    /// When the manifest is not there, or is not what its digest says.
+    pub async fn architectures(&self, index: &Digest) -> Result<Vec<String>, Fault> {
+        let found = self.manifest(index).await?;
+        let images = found.manifests.into_iter().filter(|image| !image.is_attestation());
+        let told: Option<Vec<String>> = images.map(|image| Some(image.platform?.architecture)).collect();
+        Ok(told.unwrap_or_default())
     }
 
     async fn manifest(&self, digest: &Digest) -> Result<Manifest, Fault> {

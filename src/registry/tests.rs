@@ -16,6 +16,11 @@ const MANIFEST: &str = concat!(
     r#"{"schemaVersion":2,"config":{"digest":"sha256:e3b0c44298fc1c149afbf4c8996fb924"#,
     r#"27ae41e4649b934ca495991b7852b855"}}"#
 );
+/// Two images, and what BuildKit says about one.
+const INDEX: &str = r#"{"manifests":[{"digest":"sha256:1","platform":{"architecture":"amd64","os":"linux"}},
+    {"digest":"sha256:2","platform":{"architecture":"arm64","os":"linux"}},
+    {"digest":"sha256:3","platform":{"architecture":"unknown","os":"unknown"},
+    "annotations":{"vnd.docker.reference.type":"attestation-manifest"}}]}"#;
 /// base64 of `me:obvious-fake`.
 const BASIC: &str = "Basic bWU6b2J2aW91cy1mYWtl";
 
@@ -84,6 +89,7 @@ async fn answer(State(fake): State<Fake>, request: Request) -> Response {
         ("/v2/", _) => reply(200, &[], "{}"),
         ("/v2/shop/manifests/moved", Some(to)) => reply(307, &[("location", &format!("http://{to}/elsewhere"))], ""),
         ("/v2/shop/manifests/none", _) => reply(404, &[], r#"{"errors":[{"code":"MANIFEST_UNKNOWN"}]}"#),
+        (index, _) if index.ends_with(Digest::of(INDEX.as_bytes()).as_str()) => reply(200, &[], INDEX),
         _ if head.method == Method::HEAD => reply(200, headers, ""),
         _ => reply(200, headers, MANIFEST),
     }
@@ -134,6 +140,16 @@ async fn digests_are_read_with_a_password_and_with_a_token() {
         assert_eq!(registry.digest(&tag("none")).await.unwrap(), None);
         assert!(registry.config_digest(&Digest::of(b"other")).await.is_err());
     }
+}
+
+#[tokio::test]
+async fn an_index_tells_the_processors_of_its_images() {
+    let registry = open(&Fake::default().serve().await, Some("obvious-fake")).await;
+    let index = Digest::of(INDEX.as_bytes());
+    assert_eq!(registry.architectures(&index).await.unwrap(), ["amd64", "arm64"]);
+    assert!(registry.architectures(&Digest::of(MANIFEST.as_bytes())).await.unwrap().is_empty());
+    let home = registry.home();
+    assert!(home.ecr.is_none() && home.login.is_some_and(|login| login.username == "me"));
 }
 
 #[tokio::test]

@@ -60,6 +60,11 @@ impl Mask {
         }
     }
 
+    /// Whether one of the secrets stands in a file, in any of its forms.
+    pub fn finds(&self, bytes: &[u8]) -> bool {
+        self.search.is_in(bytes)
+    }
+
     /// Text of several lines without escape codes, control characters and secrets, in this order: an escape code inside
     /// a secret must not save it.
     pub fn shown(&self, text: &str) -> String {
@@ -190,6 +195,12 @@ impl Mask {
             Undo::RemoveApplication { application, region } => {
                 Undo::RemoveApplication { application: t(application), region: t(region) }
             }
+            Undo::RemoveTag { repository, registry_id, tag, region } => Undo::RemoveTag {
+                repository: t(repository),
+                registry_id: registry_id.map(t),
+                tag: t(tag),
+                region: t(region),
+            },
         }
     }
 }

@@ -7,7 +7,7 @@ mod console;
 mod feed;
 mod json;
 mod markdown;
-mod mask;
+pub mod mask;
 #[cfg(test)]
 mod rehearsal;
 mod story;

@@ -6,10 +6,11 @@ use crate::cloud::Cloud;
 use crate::docker::{DaemonEnv, Docker};
 use crate::engine::StageCx;
 use crate::fault::Fault;
-use crate::image::TaggedRef;
-use crate::inputs::{Place, Plan, RunKind, SitePlan};
+use crate::image::{Digest, TaggedRef};
+use crate::inputs::{BeanstalkPlan, Place, Plan, RunKind, SitePlan};
 use crate::registry::Registry;
 use crate::targets::Site;
+use crate::targets::beanstalk::bundle::{Bundle, Names};
 use crate::targets::beanstalk::{Beanstalk, SiteContext, Survey};
 
 /// Answers to the questions, and the clients that gave them.
@@ -85,6 +86,7 @@ pub async fn check(
     let mut sites = Vec::new();
     for site in &plan.sites {
         let SitePlan::Beanstalk(beanstalk) = site;
+        check_bundle(plan, beanstalk)?;
         let context = SiteContext {
             run_id: plan.run_id.clone(),
             run_key: plan.run_key.clone(),
@@ -117,6 +119,9 @@ pub async fn check(
     if let Some(image) = &found {
         for SitePlan::Beanstalk(site) in &plan.sites {
             port_of(&image.ports, site.port)?;
+        }
+        for (Site::Beanstalk(target), survey) in &sites {
+            target.check_architecture(survey, &image.architectures)?;
         }
     }
     Ok(Checked { docker, registry, sites, found })
@@ -159,6 +164,25 @@ fn check_context(plan: &Plan) -> Result<(), Fault> {
     }
     Err(Fault::new(format!("there is no {} in {}", plan.build.dockerfile, context.display()))
         .hint("set `dockerfile` to its path inside the context"))
+}
+
+/// What goes to the instances must be fit for it, whatever the image will be.
+fn check_bundle(plan: &Plan, site: &BeanstalkPlan) -> Result<(), Fault> {
+    if plan.run.is_about_what_stands() {
+        return Ok(());
+    }
+    let bundle = Bundle::read(site.bundle.as_deref())?;
+    bundle.refuse_secrets(&plan.report.masks)?;
+    let (image, digest) = (reference(plan), Digest::of(b""));
+    let names = Names {
+        image: &image,
+        known_as: &image,
+        digest: &digest,
+        port: site.port.unwrap_or(80),
+        version_label: &site.version_label,
+        bucket: site.bucket.as_deref().unwrap_or_default(),
+    };
+    bundle.pack(&names, None).map(drop)
 }
 
 /// Files that tests need must be there before an image is built for them.

@@ -8,7 +8,7 @@ use crate::fault::Fault;
 use crate::registry::Registry;
 use crate::targets::beanstalk::{Beanstalk, Candidate, Deployed, ImageToDeploy, Survey};
 
-/// Deploys the image, and makes sure that the tag in the bundle named the tested image before the environment was told and
+/// Deploys the image, and makes sure that the name in the bundle named the tested image before the environment was told and
 /// after its last instance reported.
 ///
 /// # Errors
@@ -21,9 +21,10 @@ pub async fn deploy(
     docker: Option<&Docker>,
     image: &PushedImage,
 ) -> Result<Deployed, Fault> {
-    still_holds(registry, image).await?;
+    target.check_architecture(survey, &image.architectures)?;
+    holds_before(registry, image).await?;
     let deployed = target.deploy(cx, survey, &to_deploy(target, image)?).await?;
-    still_holds(registry, image).await?;
+    holds_after(registry, target, image).await?;
     if let Some(docker) = docker.filter(|_| image.image_id.is_some()) {
         instances_run(cx, docker, &deployed.candidate, image).await?;
     }
@@ -41,9 +42,23 @@ pub async fn make_version(
     registry: &Registry,
     image: &PushedImage,
 ) -> Result<(), Fault> {
-    still_holds(registry, image).await?;
+    holds_before(registry, image).await?;
     target.make_version_alone(cx, survey, &to_deploy(target, image)?).await?;
-    still_holds(registry, image).await
+    holds_after(registry, target, image).await
+}
+
+/// On ECR the name in the bundle may be another than the human tag, and only then is the target the first to ask.
+async fn holds_before(registry: &Registry, image: &PushedImage) -> Result<(), Fault> {
+    match image.home.ecr {
+        None => still_holds(registry, &image.reference, &image.digest).await,
+        Some(_) => Ok(()),
+    }
+}
+
+/// The name that instances pull.
+async fn holds_after(registry: &Registry, target: &Beanstalk, image: &PushedImage) -> Result<(), Fault> {
+    let pulled_as = target.pulled_as().unwrap_or_else(|| image.reference.clone());
+    still_holds(registry, &pulled_as, &image.digest).await
 }
 
 /// What a target must know of an image.
@@ -56,6 +71,7 @@ pub fn to_deploy(target: &Beanstalk, image: &PushedImage) -> Result<ImageToDeplo
         digest: image.digest.clone(),
         image_id: image.image_id.clone(),
         port: port_of(&image.ports, target.plan().port)?,
+        home: image.home.clone(),
     })
 }
 

@@ -10,19 +10,21 @@ use crate::engine::undo::Undo;
 use crate::fault::Fault;
 use crate::image::{Digest, TaggedRef};
 use crate::inputs::{CloudKind, Plan};
-use crate::registry::Registry;
+use crate::registry::{Home, Registry};
 
 /// An image with both verdicts: the only kind that can be published.
 #[derive(Debug)]
 pub struct TestedImage {
     id: Digest,
     ports: Vec<u16>,
+    architecture: String,
 }
 
 impl TestedImage {
     /// Joins the image with its verdicts.
     pub fn new(built: &BuiltImage, _: UnitTestVerdict, _: AcceptanceVerdict) -> Self {
-        Self { id: built.id().clone(), ports: built.facts().ports.clone() }
+        let facts = built.facts();
+        Self { id: built.id().clone(), ports: facts.ports.clone(), architecture: facts.architecture.clone() }
     }
 }
 
@@ -44,6 +46,10 @@ pub struct PushedImage {
     pub image_id: Option<Digest>,
     /// The ports it exposes, as far as they are known.
     pub ports: Vec<u16>,
+    /// The processor architectures that it is for, as far as they are known.
+    pub architectures: Vec<String>,
+    /// Where it lives.
+    pub home: Home,
 }
 
 impl PushedImage {
@@ -105,10 +111,19 @@ pub async fn publish(
             .cause(format!("configuration that the registry holds: {config}")));
     }
     cx.fact(Fact::Pushed { image: reference.to_string(), tag: reference.tag.to_string(), digest: pushed.to_string() });
-    Ok(PushedImage { reference: reference.clone(), digest: pushed, image_id: Some(tested.id), ports: tested.ports })
+    let architectures = Some(tested.architecture).into_iter().filter(|known| !known.is_empty()).collect();
+    Ok(PushedImage {
+        reference: reference.clone(),
+        digest: pushed,
+        image_id: Some(tested.id),
+        ports: tested.ports,
+        architectures,
+        home: registry.home(),
+    })
 }
 
-/// Refuses to move a tag that an environment runs by: its nodes pull it again whenever they are replaced.
+/// Refuses to move the tag of a version that is released: another image could not be deployed under its label, and where
+/// the version has no tag of its own, nodes pull this one whenever they are replaced.
 async fn keep_released(
     registry: &Registry,
     reference: &TaggedRef,
@@ -142,12 +157,16 @@ pub async fn find_pushed(cx: &StageCx, registry: &Registry, reference: &TaggedRe
     let image_id = registry.config_digest(&digest).await;
     let image_id =
         image_id.map_err(|fault| cx.warn(format!("what the instances run cannot be compared: {fault}"))).ok();
-    let ports = match &image_id {
-        Some(id) => registry.configuration(id).await?.ports,
-        None => Vec::new(),
+    let (ports, architectures) = match &image_id {
+        Some(id) => {
+            let configuration = registry.configuration(id).await?;
+            (configuration.ports, configuration.architecture.into_iter().collect())
+        }
+        None => (Vec::new(), registry.architectures(&digest).await?),
     };
     cx.fact(Fact::Pushed { image: reference.to_string(), tag: reference.tag.to_string(), digest: digest.to_string() });
-    Ok(PushedImage { reference: reference.clone(), digest, image_id, ports })
+    let home = registry.home();
+    Ok(PushedImage { reference: reference.clone(), digest, image_id, ports, architectures, home })
 }
 
 /// Finds the image of this revision, if the registry has it under the tag: it passed its tests before it got the tag.
@@ -176,21 +195,23 @@ pub async fn find_tested(
     }
     cx.note(format!("{reference} is in the registry with this revision: {digest} is taken and not built again"));
     cx.fact(Fact::Pushed { image: reference.to_string(), tag: reference.tag.to_string(), digest: digest.to_string() });
-    let (reference, ports) = (reference.clone(), configuration.ports);
-    Ok(Some(PushedImage { reference, digest, image_id: Some(image_id), ports }))
+    Ok(Some(PushedImage {
+        reference: reference.clone(),
+        digest,
+        image_id: Some(image_id),
+        ports: configuration.ports,
+        architectures: configuration.architecture.into_iter().collect(),
+        home: registry.home(),
+    }))
 }
 
-/// Makes sure that the tag still names what was tested.
+/// Makes sure that the name still means what was tested.
 ///
 /// # Errors
 /// When somebody moved it.
-pub async fn still_holds(registry: &Registry, image: &PushedImage) -> Result<(), Fault> {
-    let held = registry.digest(&image.reference.tag).await?;
-    if held.as_ref() == Some(&image.digest) {
-        Ok(())
-    } else {
-        Err(tag_moved(&image.reference, &image.digest, held.as_ref()))
-    }
+pub async fn still_holds(registry: &Registry, name: &TaggedRef, digest: &Digest) -> Result<(), Fault> {
+    let held = registry.digest(&name.tag).await?;
+    if held.as_ref() == Some(digest) { Ok(()) } else { Err(tag_moved(name, digest, held.as_ref())) }
 }
 
 fn tag_moved(reference: &TaggedRef, ours: &Digest, held: Option<&Digest>) -> Fault {

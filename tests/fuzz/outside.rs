@@ -8,6 +8,7 @@ use beanline::inputs::docker_config::DockerConfig;
 use beanline::inputs::resolve::{Surroundings, report_alone, resolve};
 use beanline::inputs::{CiFacts, RawInputs, Secret};
 use beanline::local::control::beanstalk::bundle;
+use beanline::targets::beanstalk::bundle::{Bundle, Names};
 
 use super::driver::fuzz;
 
@@ -100,7 +101,10 @@ fn fuzz_dockerrun_and_bundles() {
         repository: Repository::parse("127.0.0.1:5000/shop", "docker.io").unwrap(),
         tag: Tag::parse("1").unwrap(),
     };
-    let zip = beanline::targets::beanstalk::bundle::of_image(&image, 8080).unwrap();
+    let digest = Digest::of(b"image");
+    let (known_as, version_label, bucket) = (&image, "1", "b");
+    let names = Names { image: &image, known_as, digest: &digest, port: 8080, version_label, bucket };
+    let zip = Bundle::default().pack(&names, None).unwrap();
     let plain = br#"{"AWSEBDockerrunVersion":"1","Image":{"Name":"quay.io/team/shop:1","Update":"true"},"Ports":
         [{"ContainerPort":8080,"HostPort":"80"}],"Authentication":{"Bucket":"b","Key":"k"},"Logging":"/var/log"}"#;
     let login = br#"{"auths":{"quay.io":{"auth":"bWU6b2J2aW91cy1mYWtl"}}}"#;

@@ -16,7 +16,7 @@ use beanline::local::control::chance::Chance;
 use beanline::local::control::state::{State, Store};
 use beanline::local::control::{ControlPlane, Settings};
 use beanline::local::plane::PlaneClient;
-use beanline::targets::beanstalk::bundle;
+use beanline::targets::beanstalk::bundle::{Bundle, Names};
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use http_body_util::BodyExt;
@@ -160,7 +160,16 @@ impl Cloud {
     pub async fn make_live(&self) {
         let digest = Digest::of(BASE.as_bytes());
         self.push(BASE, &digest);
-        let bundle = bundle::of_image(&reference(BASE), PORT).unwrap();
+        let (image, bucket_name) = (reference(BASE), bucket());
+        let names = Names {
+            image: &image,
+            known_as: &image,
+            digest: &digest,
+            port: PORT,
+            version_label: BASE,
+            bucket: &bucket_name,
+        };
+        let bundle = Bundle::default().pack(&names, None).unwrap();
         let objects = self.control.beanstalk().objects();
         at_once(objects.make_bucket(&bucket())).unwrap();
         at_once(objects.put(&bucket(), "base.zip", bundle.bytes)).unwrap();

@@ -17,6 +17,7 @@ use beanline::fault::Fault;
 use beanline::image::Digest;
 use beanline::inputs::{BeanstalkPlan, Health, OnBusy, Promotion, Strategy};
 use beanline::local::control::{ACCESS_KEY, REGION};
+use beanline::registry::Home;
 use beanline::stages;
 use beanline::targets::beanstalk::{Beanstalk, Deployed, ImageToDeploy, SiteContext, Standing, Survey};
 use tokio::sync::watch;
@@ -179,7 +180,13 @@ impl Run {
 
     fn image(&self) -> ImageToDeploy {
         let digest = self.digest.clone();
-        ImageToDeploy { image: reference(&label(&self.script)), digest, image_id: None, port: PORT }
+        ImageToDeploy {
+            image: reference(&label(&self.script)),
+            digest,
+            image_id: None,
+            port: PORT,
+            home: Home::default(),
+        }
     }
 
     async fn accept(&mut self, engine: &Engine, stage: Stage, passes: bool) -> Result<(), Stopped> {

@@ -38,7 +38,7 @@ fn what_is_planted_in_a_finished_world_is_found() {
 
     let name = format!("beanline-planted-{}", job.id);
     let label = format!("io.beanline.job=GitLab CI/octo/shop/{}", job.id);
-    let image = format!("{}/shop:{}", scene.world.local("REGISTRY"), job.revision);
+    let image = format!("{}/shop:eb-{}", scene.world.local("REGISTRY"), job.revision);
     docker(&["container", "create", "--name", &name, "--label", &label, &image]).expect("a container can be made");
     let planted = Made::Container(name);
     assert_eq!(scene.left_by(&job).into_iter().collect::<Vec<_>>(), [planted]);

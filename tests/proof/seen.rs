@@ -16,6 +16,9 @@ const SETTLE: Duration = Duration::from_secs(20);
 /// Where the platform itself writes, without being asked.
 const PLATFORM_LOGS: &str = "resources/environments/logs/";
 
+/// What the tag of a version begins with.
+const OWN: &str = "eb-";
+
 /// An environment that is not terminated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
@@ -132,9 +135,11 @@ impl Seen {
             }
         };
         let list = |set: &BTreeSet<String>| set.iter().cloned().collect::<Vec<_>>();
-        let tags = |seen: &Self| seen.tags.keys().cloned().collect::<Vec<_>>();
+        let tags = |seen: &Self| seen.tags.keys().filter(|tag| !tag.starts_with(OWN)).cloned().collect::<Vec<_>>();
+        let own = |seen: &Self| seen.tags.keys().filter_map(|tag| tag.strip_prefix(OWN)).map(str::to_owned).collect();
         compare("versions", self.versions.clone(), after.versions.clone(), true);
         compare("tags", tags(self), tags(after), true);
+        compare("tags of versions", own(self), own(after), true);
         compare("objects", list(&self.objects), list(&after.objects), false);
         let kept = self.tags.iter().filter(|(tag, digest)| after.tags.get(*tag).is_some_and(|now| now != *digest));
         wrong.extend(kept.map(|(tag, _)| format!("tag {tag} was moved")));

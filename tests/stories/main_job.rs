@@ -51,9 +51,9 @@ fn a_first_deployment_and_a_second_that_goes_blue_green() {
     world.end();
 }
 
-/// Pulls the image under another name than the nodes use and reads the file that a `RUN` wrote.
-fn id_in_registry(world: &World, tag: &str) -> String {
-    let reference = format!("{}/shop:{tag}", world.local("REGISTRY"));
+/// Reads the file that a `RUN` wrote in the image that the nodes pulled for a version.
+fn id_in_registry(world: &World, label: &str) -> String {
+    let reference = format!("{}/shop:eb-{label}", world.local("REGISTRY"));
     let read = docker(&["run", "--rm", "--entrypoint", "cat", &reference, "/www/id"]);
     read.expect("the image can be run").trim().to_owned()
 }

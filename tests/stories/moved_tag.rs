@@ -18,7 +18,8 @@ fn an_untested_image_under_the_tag_does_not_become_live() {
     let registry = world.local("REGISTRY");
     let (user, password) = world.registry_login();
     let tag = format!("{registry}/shop:{MOVED}");
-    let intruder = format!("{registry}/shop:{GOOD}");
+    // The name by which live's instance has pulled it.
+    let intruder = format!("{registry}/shop:eb-{GOOD}");
     assert!(docker(&["login", "--username", &user, "--password", &password, &registry]).is_some());
     world.app(&App::version("tested"));
     let done = AtomicBool::new(false);
@@ -40,9 +41,16 @@ fn an_untested_image_under_the_tag_does_not_become_live() {
         run
     });
     let served = world.live("/").unwrap();
-    let run = run.says("no longer names the tested image");
-    assert!([13, 14].contains(&run.code), "exit code {}", run.code);
-    assert_eq!(served, "good");
+    match run.code {
+        // The version has a tag of its own, which nobody moved.
+        0 => assert_eq!(served, "tested"),
+        // It was moved before the registry was asked.
+        13 => {
+            run.says("no longer names the tested image");
+            assert_eq!(served, "good");
+        }
+        code => panic!("exit code {code}"),
+    }
     docker(&["logout", &registry]);
     docker(&["rmi", &tag]);
     world.end();

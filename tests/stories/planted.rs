@@ -139,7 +139,8 @@ fn secrets_of_every_kind_stay_where_they_belong() {
 
 /// Configuration, history and layers, as the daemon has them and, by the same digest, the registry.
 fn assert_image_hides(world: &World) {
-    let image = format!("{}/shop:{SHA}", world.local("REGISTRY"));
+    // The name that instances pull.
+    let image = format!("{}/shop:eb-{SHA}", world.local("REGISTRY"));
     let images = docker(&["images", "-q", "--no-trunc", &image]).unwrap();
     let id = images.lines().next().map_or(image.as_str(), str::trim);
     for command in [&["image", "inspect"][..], &["history", "--no-trunc"], &["save"]] {

@@ -54,6 +54,11 @@ impl Search {
         }
     }
 
+    /// Whether any form stands in there.
+    pub(super) fn is_in(&self, bytes: &[u8]) -> bool {
+        self.whole.as_ref().is_none_or(|whole| whole.is_match(bytes))
+    }
+
     /// The line without secrets, and without what the lines before began.
     pub(super) fn line(&self, line: &str, openings: &mut Openings) -> String {
         let Some(whole) = &self.whole else { return STARS.to_owned() };

@@ -6,8 +6,8 @@ use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_elasticbeanstalk::types::{
-    ConfigurationDeploymentStatus as Deployment, ConfigurationOptionSetting, ConfigurationSettingsDescription,
-    EnvironmentInfoDescription, EnvironmentInfoType, InstancesHealthAttribute,
+    ApplicationVersionDescription, ConfigurationDeploymentStatus as Deployment, ConfigurationOptionSetting,
+    ConfigurationSettingsDescription, EnvironmentInfoDescription, EnvironmentInfoType, InstancesHealthAttribute,
 };
 use aws_sdk_s3::config::RequestChecksumCalculation;
 
@@ -36,6 +36,8 @@ pub struct Api {
 /// An application version that is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Version {
+    /// Its label.
+    pub label: String,
     /// Where its bundle is.
     pub bucket: String,
     /// The bundle's key.
@@ -44,6 +46,22 @@ pub struct Version {
     pub description: String,
     /// `UNPROCESSED`, `PROCESSED`, `FAILED`, …
     pub status: String,
+    /// When it was made, in Unix milliseconds.
+    pub created: i64,
+}
+
+impl Version {
+    fn read(wire: &ApplicationVersionDescription) -> Self {
+        let (bundle, text) = (wire.source_bundle(), |field: Option<&str>| field.unwrap_or_default().to_owned());
+        Self {
+            label: text(wire.version_label()),
+            bucket: text(bundle.and_then(|bundle| bundle.s3_bucket())),
+            key: text(bundle.and_then(|bundle| bundle.s3_key())),
+            description: text(wire.description()),
+            status: text(wire.status().map(|status| status.as_str())),
+            created: wire.date_created().and_then(|time| time.to_millis().ok()).unwrap_or_default(),
+        }
+    }
 }
 
 impl Api {
@@ -144,15 +162,40 @@ impl Api {
         let answer =
             request.version_labels(label).send().await.map_err(|e| refused("DescribeApplicationVersions", e))?;
         let found = answer.application_versions().iter().find(|version| version.version_label() == Some(label));
-        Ok(found.map(|version| {
-            let bundle = version.source_bundle();
-            Version {
-                bucket: bundle.and_then(|bundle| bundle.s3_bucket()).unwrap_or_default().to_owned(),
-                key: bundle.and_then(|bundle| bundle.s3_key()).unwrap_or_default().to_owned(),
-                description: version.description().unwrap_or_default().to_owned(),
-                status: version.status().map_or("", |status| status.as_str()).to_owned(),
+        Ok(found.map(Version::read))
+    }
+
+    /// All versions of an application, newest first.
+    pub async fn versions(&self, application: &str) -> Result<Vec<Version>, ApiError> {
+        let mut found: Vec<Version> = Vec::new();
+        let mut token = None;
+        for _ in 0..MOST_PAGES {
+            let request = self.beanstalk.describe_application_versions().application_name(application);
+            let request = request.max_records(1000).set_next_token(token);
+            let page = request.send().await.map_err(|e| refused("DescribeApplicationVersions", e))?;
+            found.extend(page.application_versions().iter().map(Version::read));
+            token = page.next_token().filter(|token| !token.is_empty()).map(str::to_owned);
+            if token.is_none() {
+                break;
             }
-        }))
+        }
+        found.sort_by_key(|version| std::cmp::Reverse(version.created));
+        Ok(found)
+    }
+
+    /// The applications that have a version with this label.
+    pub async fn applications_with(&self, label: &str) -> Result<Vec<String>, ApiError> {
+        let request = self.beanstalk.describe_application_versions().version_labels(label);
+        let answer = request.send().await.map_err(|e| refused("DescribeApplicationVersions", e))?;
+        let versions = answer.application_versions().iter().filter(|version| version.version_label() == Some(label));
+        Ok(versions.filter_map(|version| version.application_name().map(str::to_owned)).collect())
+    }
+
+    /// What the platform said about a version, newest first.
+    pub async fn events_of_version(&self, application: &str, label: &str) -> Result<Vec<PlatformEvent>, ApiError> {
+        let request = self.beanstalk.describe_events().application_name(application).version_label(label);
+        let page = request.max_records(100).send().await.map_err(|e| refused("DescribeEvents", e))?;
+        Ok(page.events().iter().map(PlatformEvent::read).collect())
     }
 
     /// Whether an object is in its bucket.

@@ -41,7 +41,7 @@ impl Beanstalk {
     }
 
     async fn would_deploy(&self, cx: &StageCx, survey: &Survey) -> Result<Vec<Change>, Fault> {
-        let (application, label) = (self.plan.application.clone(), self.plan.version_label.clone());
+        let (application, label) = (self.plan.application.clone(), self.label().to_owned());
         let journal = match self.plan.strategy {
             Strategy::VersionOnly => None,
             // Without an application there is no journal; to look for it would make Beanstalk's bucket.
@@ -104,7 +104,7 @@ impl Beanstalk {
 
     /// The version, from a bundle whose hash and place are known when it is packed.
     async fn would_make_version(&self, cx: &StageCx, survey: &Survey) -> Result<Change, Fault> {
-        let (application, label) = (self.plan.application.clone(), self.plan.version_label.clone());
+        let (application, label) = (self.plan.application.clone(), self.label().to_owned());
         if survey.application_exists && !label.contains('{') {
             let ask = async || self.api.version(&application, &label).await;
             if again(Some(cx), "DescribeApplicationVersions", ask).await?.is_some() {

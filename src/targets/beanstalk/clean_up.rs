@@ -26,17 +26,19 @@ impl Beanstalk {
             cx.warn(format!("{} is not live any more: nothing is cleaned up", candidate.name));
             return Ok(());
         }
-        if matches!(self.plan.strategy, Strategy::InPlace | Strategy::VersionOnly) {
-            // There is no other environment.
-            return Ok(());
-        }
         self.pay_what_is_owed(cx).await;
-        let journal = self.what_is_written().await;
-        let live = (candidate.environment_id.as_str(), candidate.name.as_str());
-        let ground = Ground::deployed(survey, live, journal.as_ref(), self.context.clock.unix());
-        let ended = self.carry_out(cx, survey, self.fates(cx, &ground).await?).await;
-        // prune_versions(cx, keep, false): old versions go here.
-        ended
+        // In place there is no other environment.
+        if self.plan.strategy.swaps() {
+            let journal = self.what_is_written().await;
+            let live = (candidate.environment_id.as_str(), candidate.name.as_str());
+            let ground = Ground::deployed(survey, live, journal.as_ref(), self.context.clock.unix());
+            self.carry_out(cx, survey, self.fates(cx, &ground).await?).await?;
+        }
+        // A deployment that stands does not fail because of versions that cost next to nothing.
+        if let Err(fault) = self.drop_old_versions(cx).await {
+            cx.warn(format!("old versions stay: {fault}"));
+        }
+        Ok(())
     }
 
     /// The same between deployments: what is past its time, and what runs left. First says what it will do.
@@ -56,8 +58,18 @@ impl Beanstalk {
         let ground = Ground::standing(&survey, journal.as_ref());
         let ended = self.carry_out(cx, &survey, self.fates(cx, &ground).await?).await;
         self.forget_previous().await?;
-        // prune_versions(cx, keep, false): old versions go here.
-        ended
+        let dropped = self.drop_old_versions(cx).await;
+        ended.and(dropped)
+    }
+
+    /// Deletes the versions beyond those that are kept, and says which.
+    async fn drop_old_versions(&self, cx: &StageCx) -> Result<(), Fault> {
+        let Some(keep) = self.plan.keep_versions else { return Ok(()) };
+        let gone = self.prune_versions(cx, keep, false).await?;
+        if !gone.is_empty() {
+            cx.note(format!("deleted with their bundles, since {keep} versions are kept: {}", gone.join(", ")));
+        }
+        Ok(())
     }
 
     /// What [`Beanstalk::tidy`] would remove, in order.
@@ -85,7 +97,11 @@ impl Beanstalk {
                 }
             }
         }
-        // prune_versions(cx, keep, true): a Change::DeleteVersion for each label that it gives.
+        if let Some(keep) = self.plan.keep_versions {
+            let application = &self.plan.application;
+            let old = self.prune_versions(cx, keep, true).await?.into_iter();
+            changes.extend(old.map(|label| Change::DeleteVersion { application: application.clone(), label }));
+        }
         Ok(changes)
     }
 

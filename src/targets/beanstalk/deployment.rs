@@ -5,7 +5,7 @@ use super::operation::Operation;
 use super::platform::Environment;
 use super::resume::Start;
 use super::verdict::{Proof, Witness};
-use super::{Beanstalk, Candidate, Deployed, ImageToDeploy, Standing, Survey, bundle, hints, logs, wait};
+use super::{Beanstalk, Candidate, Deployed, ImageToDeploy, Standing, Survey, hints, logs, wait};
 use crate::engine::StageCx;
 use crate::engine::event::{Fact, Role};
 use crate::fault::Fault;
@@ -17,11 +17,11 @@ impl Beanstalk {
     /// # Errors
     /// Why it did not come up, with the last lines of its logs. What was made stands on the undo stack.
     pub async fn deploy(&self, cx: &StageCx, surveyed: &Survey, image: &ImageToDeploy) -> Result<Deployed, Fault> {
-        let bundle = bundle::of_image(&image.image, image.port)?;
+        let bundle = self.bundle_of(image)?;
         let (survey, made) = match self.begin(cx, surveyed, image).await? {
             Start::Standing(survey, environment) => return Ok(self.stands(cx, survey, *environment)),
             Start::Attached(survey, environment) => {
-                cx.fact(Fact::Version { label: self.plan.version_label.clone(), reused: true });
+                cx.fact(Fact::Version { label: self.label().to_owned(), reused: true });
                 let candidate = self.candidate(cx, *environment, Standing::Apart);
                 return Ok(Deployed { survey, candidate });
             }
@@ -34,11 +34,11 @@ impl Beanstalk {
                 self.make_version(cx, image, &bundle).await?;
                 let (name, environment_id) = (environment.name.clone(), environment.id.clone());
                 let made = Request { name, environment_id, request_id: None };
-                self.verdict_on(cx, &survey, &made, &made.operation(&self.plan.version_label)).await?
+                self.verdict_on(cx, &survey, &made, &made.operation(self.label())).await?
             }
             (None, None) => {
                 let made = self.make(cx, &survey, image, &bundle).await?;
-                self.verdict_on(cx, &survey, &made, &made.operation(&self.plan.version_label)).await?
+                self.verdict_on(cx, &survey, &made, &made.operation(self.label())).await?
             }
         };
         Ok(Deployed { survey, candidate })
@@ -49,7 +49,7 @@ impl Beanstalk {
     /// # Errors
     /// Why it could not be made.
     pub async fn make_version_alone(&self, cx: &StageCx, survey: &Survey, image: &ImageToDeploy) -> Result<(), Fault> {
-        let bundle = bundle::of_image(&image.image, image.port)?;
+        let bundle = self.bundle_of(image)?;
         if !survey.application_exists {
             self.make_application(cx).await?;
         }
@@ -59,7 +59,7 @@ impl Beanstalk {
     /// Live runs this very deployment already.
     fn stands(&self, cx: &StageCx, survey: Survey, environment: Environment) -> Deployed {
         self.stood.set(true);
-        cx.fact(Fact::Version { label: self.plan.version_label.clone(), reused: true });
+        cx.fact(Fact::Version { label: self.label().to_owned(), reused: true });
         if let Some(previous) = &survey.live {
             let (name, version) = (previous.name.clone(), previous.version_label.clone());
             cx.fact(Fact::Previous { name, version });
@@ -109,7 +109,7 @@ impl Beanstalk {
             environment_id: environment.id,
             name: environment.name,
             cname: environment.cname,
-            version_label: self.plan.version_label.clone(),
+            version_label: self.label().to_owned(),
             standing,
         }
     }
@@ -125,7 +125,7 @@ impl Beanstalk {
             cx.note("no success event came within a minute; every instance reports the version, which counts instead");
         }
         cx.note(match proof.instances {
-            Some(count) => format!("{count} of {count} instances of {name} run version {}", self.plan.version_label),
+            Some(count) => format!("{count} of {count} instances of {name} run version {}", self.label()),
             None => format!("{name} has basic health: its instances cannot be asked one by one"),
         });
     }

@@ -171,7 +171,7 @@ impl Beanstalk {
         {
             return Ok(self.is_of_this_run(&found).then_some((found.id, None)));
         }
-        let (label, application) = (&self.plan.version_label, &self.plan.application);
+        let (label, application) = (self.label(), &self.plan.application);
         let request = self.api.beanstalk.create_environment().application_name(application).environment_name(name);
         let request = request.version_label(label).cname_prefix(prefix).description(self.environment_description());
         let request = request.set_tags(Some(self.tags(&survey.live_cname)));

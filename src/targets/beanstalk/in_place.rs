@@ -76,7 +76,7 @@ impl Beanstalk {
 
     /// Asks for the update, after what puts live back is registered.
     async fn begin_update(&self, cx: &StageCx, survey: &Survey, environment: &Live) -> Result<Operation, Fault> {
-        let label = &self.plan.version_label;
+        let label = self.label();
         let undo = survey.is_in_place().then(|| self.redeployment_of(environment)).flatten();
         match &undo {
             Some(undo) => self.register(cx, undo).await?,
@@ -103,13 +103,13 @@ impl Beanstalk {
 
     /// What puts live back; `None` when it runs no version, or this very one.
     fn redeployment_of(&self, live: &Live) -> Option<Undo> {
-        let (back, ours) = (&live.version_label, &self.plan.version_label);
+        let (back, ours) = (&live.version_label, self.label());
         (!back.is_empty() && back != ours).then(|| Undo::Redeploy {
             application: self.plan.application.clone(),
             environment: live.name.clone(),
             environment_id: live.environment_id.clone(),
             label: back.clone(),
-            instead_of: ours.clone(),
+            instead_of: ours.to_owned(),
             region: self.region.clone(),
         })
     }

@@ -211,8 +211,8 @@ impl Beanstalk {
     /// Whether versions that nobody runs may be replaced: only who knows from the journal which were good may tell.
     pub(super) async fn may_replace_versions(&self) -> bool {
         let Some(book) = self.book() else { return false };
-        let label = &self.plan.version_label;
-        let was_good = book.change(|journal| journal.good.iter().any(|good| good.version_label == *label)).await;
+        let label = self.label();
+        let was_good = book.change(|journal| journal.good.iter().any(|good| good.version_label == label)).await;
         was_good.is_ok_and(|was_good| !was_good)
     }
 
@@ -220,7 +220,7 @@ impl Beanstalk {
     /// the version's bundle is.
     pub(super) async fn was_good(&self, bucket: &str, live_cname: &str) -> bool {
         let journal = self.read_journal(bucket, live_cname).await;
-        journal.is_some_and(|journal| journal.good.iter().any(|good| good.version_label == self.plan.version_label))
+        journal.is_some_and(|journal| journal.good.iter().any(|good| good.version_label == self.label()))
     }
 
     /// The environment that was live before `live`, as the journal has it. It is only read, and not waited for.

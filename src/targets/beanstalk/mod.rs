@@ -13,6 +13,7 @@ pub mod verdict;
 pub mod wait;
 pub mod watcher;
 
+mod architecture;
 mod blue_green;
 mod changes;
 mod clean_up;
@@ -22,9 +23,13 @@ mod environment;
 mod hints;
 mod in_place;
 mod journal;
+mod label;
 mod live;
 mod logs;
 mod names;
+mod old_versions;
+mod processing;
+mod pull;
 mod resume;
 mod retention;
 mod rollback;
@@ -53,7 +58,9 @@ use crate::engine::journal::book::Book;
 use crate::engine::journal::{Good, Previous};
 use crate::engine::undo::{Receipt, Undo};
 use crate::fault::Fault;
+use crate::image::TaggedRef;
 use crate::inputs::BeanstalkPlan;
+use crate::registry::EcrTags;
 use api::Api;
 use call::{Told, again};
 pub use journal::Journals;
@@ -74,6 +81,14 @@ pub struct Beanstalk {
     region: String,
     pace: Pace,
     watcher: Watcher,
+    /// Tags of images in ECR.
+    ecr: EcrTags,
+    /// The version's label, once the bundle is known that it may hold the hash of.
+    label: OnceCell<String>,
+    /// The name by which instances pull the image.
+    pulled_as: RefCell<Option<TaggedRef>>,
+    /// A tag that was asked for and not answered: it may appear although nobody waits for it any more.
+    asked_tag: RefCell<Option<String>>,
     /// When this run swapped: resolvers may hold the old address for a while after it.
     swapped: Cell<Option<Instant>>,
     /// A swap that was sent and not seen to its end: it may begin although nobody waits for it any more.
@@ -117,6 +132,10 @@ impl Beanstalk {
             region,
             pace,
             watcher,
+            ecr: EcrTags::new(sdk),
+            label: OnceCell::new(),
+            pulled_as: RefCell::default(),
+            asked_tag: RefCell::default(),
             swapped: Cell::default(),
             sent_swap: RefCell::default(),
             sent_update: RefCell::default(),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::{Journals, Live, Survey};
 use crate::clock::Clock;
 use crate::image::{Digest, TaggedRef};
+use crate::registry::Home;
 
 /// What a site must know of the run.
 pub struct SiteContext {
@@ -42,6 +43,8 @@ pub struct ImageToDeploy {
     pub image_id: Option<Digest>,
     /// The port that it listens on.
     pub port: u16,
+    /// Where it lives.
+    pub home: Home,
 }
 
 /// The environment that has the new image.

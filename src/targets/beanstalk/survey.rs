@@ -58,7 +58,9 @@ impl Beanstalk {
 
     async fn survey_by(&self, by: &Surveyor<'_>) -> Result<Survey, Fault> {
         let plan = &self.plan;
-        names::legal_label(&plan.version_label).map_err(Fault::new)?;
+        if !self.label_is_open() {
+            names::legal_label(self.label()).map_err(Fault::new)?;
+        }
         if self.region.is_empty() {
             return Err(Fault::new("no AWS region is known").hint("set aws_region, or AWS_REGION"));
         }
@@ -105,7 +107,10 @@ impl Beanstalk {
 
     /// Whether the label is taken is not the end: the same image may have it. That is compared once the image is known.
     async fn survey_version(&self, by: &Surveyor<'_>) -> Result<(), Fault> {
-        let (application, label) = (&self.plan.application, &self.plan.version_label);
+        let (application, label) = (&self.plan.application, self.label());
+        if self.label_is_open() {
+            return Ok(());
+        }
         let ask = async || self.api.version(application, label).await;
         if let Some(version) = again(Some(by.cx), "DescribeApplicationVersions", ask).await? {
             let (bucket, key) = (version.bucket, version.key);
@@ -138,6 +143,9 @@ pub struct Survey {
     /// an environment is made for it.
     #[serde(default)]
     pub update: Option<Live>,
+    /// The processor architectures of its instances, as images name them; empty when that does not matter.
+    #[serde(default)]
+    pub(super) architectures: Vec<String>,
 }
 
 /// The live environment, or one that may become it.

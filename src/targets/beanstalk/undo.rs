@@ -11,6 +11,7 @@ use super::call::{ApiError, Told, again, refused, while_doing};
 use super::events::Anchor;
 use super::operation::{Kind, Operation};
 use super::platform::{Environment, Status};
+use super::pull::label_of;
 use super::scale::Size;
 use super::{Beanstalk, scale, settings, wait};
 use crate::engine::event::Fact;
@@ -18,6 +19,7 @@ use crate::engine::in_words;
 use crate::engine::retry::pause;
 use crate::engine::undo::{Receipt, Undo};
 use crate::fault::Fault;
+use crate::registry::EcrRepository;
 use redeploy::Redeployment;
 
 /// How long an environment that cannot be terminated yet is waited for: a first launch ends or fails within this.
@@ -59,8 +61,26 @@ pub async fn perform(site: &Beanstalk, undo: &Undo, receipt: &Receipt) -> Result
             let size = Size { min: *min, raised: *raised };
             scale::give_back(site, environment, live_cname, size, receipt).await
         }
+        Undo::RemoveTag { repository, registry_id, tag, region } => {
+            let (registry_id, region) = (registry_id.clone(), region.clone());
+            remove_tag(site, &EcrRepository { registry_id, region, name: repository.clone() }, tag).await
+        }
         other => Err(Fault::new(format!("could not {other}")).cause("it is none of Elastic Beanstalk's things")),
     }
+}
+
+/// A version that is there by now, whoever made it, has the tag for its own.
+async fn remove_tag(site: &Beanstalk, ecr: &EcrRepository, tag: &str) -> Result<(), Fault> {
+    if !site.applications_with(label_of(tag).unwrap_or(tag)).await?.is_empty() {
+        return Ok(());
+    }
+    site.remove_tag(ecr, tag).await?;
+    if site.asked_tag.borrow().as_deref() == Some(tag) {
+        // It may be given after it was taken away.
+        pause(site.pace.late_events).await;
+        site.remove_tag(ecr, tag).await?;
+    }
+    Ok(())
 }
 
 /// The environment that this run made, and the application around it, for somebody to look at.

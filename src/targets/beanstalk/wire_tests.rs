@@ -8,7 +8,7 @@ use std::time::Duration;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_elasticbeanstalk::config::Credentials;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{any, post};
 
 use super::*;
@@ -17,6 +17,7 @@ use crate::engine::cancel::Cancel;
 use crate::engine::event::{EventKind, Outcome, Stage};
 use crate::engine::{Engine, StageCx, events};
 use crate::image::{Digest, Repository, Tag, TaggedRef};
+use crate::registry::Home;
 
 mod blue_green;
 mod explained;
@@ -31,6 +32,7 @@ mod shop;
 mod standing;
 mod told;
 mod troubled;
+mod versions;
 
 /// The status of an answer that never comes.
 const NEVER: u16 = 0;
@@ -47,8 +49,8 @@ struct World {
 /// A server that answers as `answer` says; every object may be put.
 async fn world(answer: impl FnMut(&Fields) -> (u16, String) + Send + 'static) -> (SdkConfig, Arc<Mutex<World>>) {
     let world = Arc::new(Mutex::new(World { answer: Box::new(answer), asked: Vec::new() }));
-    let ask = async |State(world): State<Arc<Mutex<World>>>, body: String| {
-        let fields: Fields = serde_urlencoded::from_str(&body).unwrap();
+    let ask = async |State(world): State<Arc<Mutex<World>>>, headers: HeaderMap, body: String| {
+        let fields = fields_of(&headers, &body);
         let (status, body) = {
             let mut world = world.lock().unwrap();
             world.asked.push(fields["Action"].clone());
@@ -74,7 +76,20 @@ async fn world(answer: impl FnMut(&Fields) -> (u16, String) + Send + 'static) ->
     (sdk.load().await, world)
 }
 
+/// What is asked: the form of the query protocol, or, for ECR, the JSON body beside the operation's name.
+fn fields_of(headers: &HeaderMap, body: &str) -> Fields {
+    let operation = headers.get("x-amz-target").and_then(|target| target.to_str().ok()?.rsplit_once('.'));
+    match operation {
+        None => serde_urlencoded::from_str(body).unwrap(),
+        Some((_, operation)) => [("Action", operation), ("Body", body)].map(|(k, v)| (k.into(), v.into())).into(),
+    }
+}
+
 fn site(sdk: &SdkConfig) -> Beanstalk {
+    site_with(sdk, live::tests::plan())
+}
+
+fn site_with(sdk: &SdkConfig, plan: BeanstalkPlan) -> Beanstalk {
     let context = SiteContext {
         run_id: "run-1".into(),
         run_key: "key".into(),
@@ -87,7 +102,7 @@ fn site(sdk: &SdkConfig) -> Beanstalk {
         journals: None,
         url_of: Rc::new(|cname| format!("http://{cname}/")),
     };
-    Beanstalk::new(sdk, true, live::tests::plan(), context)
+    Beanstalk::new(sdk, true, plan, context)
 }
 
 fn ok(action: &str, result: &str) -> (u16, String) {
@@ -131,7 +146,21 @@ async fn staged<T>(work: impl AsyncFnOnce(&StageCx) -> Result<T, Fault>) -> (Res
 fn image() -> ImageToDeploy {
     let repository = Repository::parse("registry.test/shop", "docker.io").unwrap();
     let image = TaggedRef { repository, tag: Tag::parse("2").unwrap() };
-    ImageToDeploy { image, digest: Digest::of(b"image"), image_id: None, port: 80 }
+    ImageToDeploy { image, digest: Digest::of(b"image"), image_id: None, port: 80, home: Home::default() }
+}
+
+/// The hash of the bundle of that image alone.
+fn packed() -> Digest {
+    let ImageToDeploy { image, digest, .. } = image();
+    let names = bundle::Names {
+        image: &image,
+        known_as: &image,
+        digest: &digest,
+        port: 80,
+        version_label: "2",
+        bucket: "bundles",
+    };
+    bundle::Bundle::default().pack(&names, None).unwrap().digest
 }
 
 #[tokio::test]
@@ -160,8 +189,7 @@ async fn a_throttled_call_is_sent_again_and_a_refused_one_is_not() {
 #[tokio::test]
 async fn a_label_that_another_run_made_meanwhile_is_reused_for_the_same_image_alone() {
     for (digest, same) in [(image().digest, true), (Digest::of(b"another"), false)] {
-        let bundle = bundle::of_image(&image().image, 80).unwrap();
-        let key = format!("shop/2-{}.zip", bundle.digest.short());
+        let key = format!("shop/2-{}.zip", packed().short());
         let mut made = false;
         let (sdk, world) = world(move |fields| match fields["Action"].as_str() {
             "CreateStorageLocation" => ok("CreateStorageLocation", "<S3Bucket>bundles</S3Bucket>"),
@@ -181,7 +209,7 @@ async fn a_label_that_another_run_made_meanwhile_is_reused_for_the_same_image_al
         })
         .await;
         let site = site(&sdk);
-        let (result, _) = staged(async |cx| site.make_version(cx, &image(), &bundle).await).await;
+        let (result, _) = staged(async |cx| site.make_version(cx, &image(), &bundle::Bundle::default()).await).await;
         match same {
             true => assert_eq!(result, Ok(())),
             false => assert!(result.unwrap_err().contains("is there already with another image")),

@@ -24,6 +24,13 @@ impl World {
             .is_some_and(|text| text.contains("\"for_others\":true"))
     }
 
+    /// Where the control plane of the process that serves the local cloud answers.
+    pub fn endpoint(&self) -> String {
+        let file = find(&self.path("state"), "serving.json").expect("somebody serves the local cloud");
+        let serving: serde_json::Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+        serving["endpoint"].as_str().unwrap().to_owned()
+    }
+
     /// What live answers to a path, through the router's port on this machine.
     pub fn live(&self, path: &str) -> Option<String> {
         Self::live_behind(&self.local("ROUTER"), path)

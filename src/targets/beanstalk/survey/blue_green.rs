@@ -58,6 +58,7 @@ impl Beanstalk {
             solution_stack: None,
             attempt,
             update: None,
+            architectures: self.architectures(&settings),
         })
     }
 

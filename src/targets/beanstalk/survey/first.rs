@@ -50,6 +50,7 @@ impl Beanstalk {
             solution_stack,
             attempt,
             update: None,
+            architectures: self.architectures(&[]),
         })
     }
 

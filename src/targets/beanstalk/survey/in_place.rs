@@ -1,5 +1,7 @@
 //! The environment that is updated itself.
 
+use aws_sdk_elasticbeanstalk::types::ConfigurationOptionSetting;
+
 use super::super::call::again;
 use super::super::platform::Environment;
 use super::super::{Beanstalk, live, names, settings};
@@ -39,10 +41,13 @@ impl Beanstalk {
         if let Some(warning) = without_effect(name, &self.plan) {
             by.warn(warning);
         }
-        let policy = self.policy(by, environment).await?;
+        let ask = async || self.api.settings(&environment.application, name).await;
+        let settings = again(Some(by.cx), "DescribeConfigurationSettings", ask).await?;
+        settings::fit(name, &settings, &self.plan)?;
+        let policy = policy_in(&settings);
         by.note(format!(
             "{name} is updated in place by its own deployment policy, {policy}; {}",
-            after_a_failure(&policy)
+            after_a_failure(policy)
         ));
         if environment.version_label.is_empty() {
             by.warn(format!(
@@ -62,21 +67,15 @@ impl Beanstalk {
             live,
             solution_stack: None,
             attempt: 1,
+            architectures: self.architectures(&settings),
         })
     }
+}
 
-    /// How the environment spreads a version over its instances.
-    async fn policy(&self, by: &Surveyor<'_>, environment: &Environment) -> Result<String, Fault> {
-        let ask = async || self.api.settings(&environment.application, &environment.name).await;
-        let settings = again(Some(by.cx), "DescribeConfigurationSettings", ask).await?;
-        let policy = settings.iter().find(|setting| {
-            setting.namespace() == Some("aws:elasticbeanstalk:command")
-                && setting.option_name() == Some("DeploymentPolicy")
-        });
-        settings::fit(&environment.name, &settings, &self.plan)?;
-        let policy = policy.and_then(|policy| policy.value()).filter(|policy| !policy.is_empty());
-        Ok(policy.unwrap_or(DEFAULT_POLICY).to_owned())
-    }
+/// How an environment spreads a version over its instances.
+fn policy_in(settings: &[ConfigurationOptionSetting]) -> &str {
+    let policy = settings::value(settings, "aws:elasticbeanstalk:command", "DeploymentPolicy");
+    policy.filter(|policy| !policy.is_empty()).unwrap_or(DEFAULT_POLICY)
 }
 
 /// What a failed deployment by that policy leaves behind (developer guide, "Deployment policies and settings").

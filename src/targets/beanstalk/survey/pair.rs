@@ -36,7 +36,7 @@ impl Beanstalk {
         settings::fit(&idle.name, &settings, &self.plan)?;
         let (name, version) = (&idle.name, &idle.version_label);
         by.note(format!("{name} is the idle one of the pair, with version {version}: it is updated, and then swapped"));
-        Ok(Survey { update: Some(Live::of(idle)), ..survey })
+        Ok(Survey { update: Some(Live::of(idle)), architectures: self.architectures(&settings), ..survey })
     }
 
     /// The environment that stands beside live: the one that was live before, by the journal; else the one that is

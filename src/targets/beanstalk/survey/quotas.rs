@@ -7,6 +7,9 @@ use super::super::platform::{Environment, Status};
 use super::Surveyor;
 use crate::fault::Fault;
 
+/// How many versions are kept when the quota is reached and nobody said how many.
+const NEWEST: u32 = 50;
+
 impl Beanstalk {
     /// Quotas are a courtesy: who may not ask for them is told so, and the platform refuses in its own time.
     pub(super) async fn survey_quotas(&self, by: &Surveyor<'_>, environments: &[Environment]) -> Result<(), Fault> {
@@ -39,10 +42,17 @@ impl Beanstalk {
         let Some(most) = maximum(quotas.application_version_quota()) else { return Ok(()) };
         let Ok(count) = self.api.count_versions(None).await else { return Ok(()) };
         if count >= most {
-            return Err(Fault::new(format!(
-                "the account has {count} application versions in this region; {most} is its quota"
-            ))
-            .hint("delete versions that no environment runs, or have the quota raised"));
+            let fault =
+                Fault::new(format!("the account has {count} application versions in this region; {most} is its quota"));
+            let keep = self.plan.keep_versions.unwrap_or(NEWEST);
+            return Err(match self.prunable(keep, environments).await {
+                0 => fault.hint("delete versions that no environment runs, or have the quota raised"),
+                old => fault.hint(format!(
+                    "run once with run=cleanup and keep_versions={keep}: {old} versions of application {} can go, or as \
+                     many of them as no deployment calls good",
+                    self.plan.application
+                )),
+            });
         }
         Ok(())
     }

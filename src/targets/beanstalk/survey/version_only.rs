@@ -37,6 +37,7 @@ impl Beanstalk {
             solution_stack: None,
             attempt: 1,
             update: None,
+            architectures: Vec::new(),
         })
     }
 }

@@ -9,7 +9,7 @@ use super::*;
 const LIVE: &str = "shop.local.elasticbeanstalk.com";
 
 /// Of `blue`, which was live, and a candidate that is named so.
-fn survey(candidate: &str) -> Survey {
+pub(super) fn survey(candidate: &str) -> Survey {
     Survey {
         region: "local".into(),
         application_exists: true,
@@ -25,6 +25,7 @@ fn survey(candidate: &str) -> Survey {
         solution_stack: None,
         attempt: 1,
         update: None,
+        architectures: Vec::new(),
     }
 }
 

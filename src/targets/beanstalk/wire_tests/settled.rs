@@ -346,6 +346,7 @@ pub(super) fn survey() -> Survey {
         candidate_name: "shop-0b0b0b0b".into(),
         solution_stack: None,
         attempt: 1,
+        architectures: Vec::new(),
         update: None,
     }
 }

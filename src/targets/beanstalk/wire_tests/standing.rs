@@ -223,6 +223,7 @@ fn survey(live: &str, label: &str) -> Survey {
         candidate_name: "shop-0b0b0b0b".into(),
         solution_stack: None,
         attempt: 1,
+        architectures: Vec::new(),
         update: None,
     }
 }
