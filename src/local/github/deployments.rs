@@ -129,7 +129,10 @@ fn shown(deployment: &Deployment, base: &str) -> Value {
         "sha": deployment.r#ref,
         "ref": deployment.r#ref,
         "task": "deploy",
-        "payload": deployment.payload,
+        "payload": match &deployment.payload {
+            Value::Null => json!({}),
+            payload => payload.clone(),
+        },
         "original_environment": deployment.environment,
         "environment": deployment.environment,
         "description": deployment.description,
