@@ -51,7 +51,9 @@ fn a_candidate_has_its_own_settings_and_live_keeps_its() {
     world.app(&App::version("three"));
     let arn = "KEY=arn:aws:secretsmanager:eu-west-1:123456789012:secret:shop-AbCdEf:key";
     let third = world.ship(THIRD, &[("environment_secrets", arn)]).expect(14);
-    third.says("failed to get one or more secrets").says("the instance profile must read them");
+    third
+        .says("failed to get one or more secrets")
+        .says("the instance profile (not the role of this run) must read them");
     assert_eq!(world.live("/").as_deref(), Some("two"));
     assert_eq!(world.environments().len(), 2);
     world.end();

@@ -44,6 +44,11 @@ pub async fn with_logs(api: &Api, cx: &StageCx, made: &Request, pace: &Pace, fau
     };
     let Some(environment) = environment else { return fault };
     match within(LOG_LIMIT, deployment::last_lines(api, made, &environment.arn)).await {
+        // A deployment that went well leaves its cause to the health: it is not in this log.
+        Ok(lines) if !lines.is_empty() && fault.causes().is_empty() => {
+            let causes = causes(api, made).await.unwrap_or_default();
+            return causes.into_iter().fold(fault, Fault::cause).lines(lines);
+        }
         Ok(lines) if !lines.is_empty() => return fault.lines(lines),
         Ok(_) => {}
         Err(why) => note(cx, &format!("the deployment log of {} could not be read", made.name), &why),

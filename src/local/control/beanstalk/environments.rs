@@ -7,7 +7,7 @@ use crate::local::control::state::State;
 use crate::local::control::{ACCOUNT, REGION};
 
 use super::faults::{FaultName, Target};
-use super::model::{Environment, Instance, Status, arn};
+use super::model::{Environment, Instance, Reading, Status, arn};
 use super::{Ask, Way, platforms, settings};
 
 /// The refusal when no environment has that id.
@@ -207,9 +207,14 @@ pub fn ways(state: &State) -> BTreeMap<String, Way> {
     served.map(way).collect()
 }
 
-/// The healthy instances in service. While traffic is split each stands there as often as its share wants it.
+/// The healthy instances in service, with those that have just got a version and were not asked since: a load balancer
+/// takes no target out before its checks fail. While traffic is split each stands there as often as its share wants it.
 fn backends(environment: &Environment) -> Vec<String> {
-    let serves = |instance: &&Instance| instance.reading.is_good() && !instance.out_of_service;
+    let is_fresh = |instance: &Instance| {
+        let is_deployed = instance.deployment.as_ref().is_some_and(|deployment| deployment.status == "Deployed");
+        instance.reading == Reading::Unasked && is_deployed
+    };
+    let serves = |instance: &&Instance| (instance.reading.is_good() || is_fresh(instance)) && !instance.out_of_service;
     let is_new = |instance: &&Instance| {
         instance.deployment.as_ref().is_some_and(|it| Some(&it.label) == environment.version_label.as_ref())
     };
