@@ -91,7 +91,7 @@ impl<'a> Run<'a> {
     /// Whether a run that stops in `stage` has swapped, or updated live in place: then that is what is undone.
     fn live_was_touched(&self, stage: Stage) -> bool {
         self.engine.pending().iter().any(|undo| match undo {
-            Undo::SwapBack { .. } => stage == Stage::AcceptanceLive,
+            Undo::SwapBack { .. } | Undo::RestoreSettings { .. } => stage == Stage::AcceptanceLive,
             // A roll-back that did not come up is a failure, and not what was asked for.
             Undo::Redeploy { .. } => stage != Stage::RollBack,
             _ => false,

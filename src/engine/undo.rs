@@ -171,8 +171,8 @@ impl Undo {
             Undo::Redeploy { .. } => 0,
             // The candidate may not be ended while it holds the live CNAME.
             Undo::SwapBack { .. } => 1,
-            // It waits for its environment to be at rest, and needs its template.
-            Undo::RestoreSettings { .. } => 1,
+            // Whoever is to be live again is not to wait for an environment whose settings change.
+            Undo::RestoreSettings { .. } => 2,
             Undo::EndEnvironment { .. } | Undo::RemoveTemplate { .. } | Undo::GiveSizeBack { .. } => 2,
             // Its environments and templates are in the way.
             Undo::RemoveApplication { .. } => 3,

@@ -14,9 +14,6 @@ use crate::inputs::{Promotion, RunKind, Strategy};
 /// Stands for the id of an environment that is not there yet.
 const UNKNOWN: &str = "{id}";
 
-/// Stands for the environment of a pair that is not live.
-const IDLE: &str = "{idle}";
-
 impl Beanstalk {
     /// What a run of this kind would change.
     ///
@@ -55,14 +52,20 @@ impl Beanstalk {
         changes.push(self.would_make_version(cx, survey).await?);
         changes.extend(self.would_replace(journal.as_ref()));
         let live = survey.live.as_ref().map(|live| live.name.clone());
-        let idle = survey.update.as_ref().map_or(IDLE, |idle| &idle.name);
         match (self.plan.strategy, live) {
             (Strategy::VersionOnly, _) => return Ok(changes),
             (Strategy::InPlace, live) => {
-                if let Some(live) = &live {
-                    changes.extend(self.would_configure(cx, live).await?);
+                match live {
+                    Some(environment) => {
+                        changes.extend(self.would_configure(cx, &environment).await?);
+                        changes.push(Change::Update { environment, label });
+                    }
+                    None => {
+                        let (name, cname) = (self.plan.live.clone(), survey.live_cname.clone());
+                        changes.push(Change::MakeEnvironment { name, cname, label });
+                    }
                 }
-                changes.push(Change::Update { environment: live.unwrap_or_else(|| self.plan.live.clone()), label });
+                changes.extend(self.would_drop_versions(cx).await?);
                 return Ok(changes);
             }
             (_, None) => {
@@ -70,22 +73,22 @@ impl Beanstalk {
                 changes.push(Change::MakeEnvironment { name, cname, label });
                 return Ok(changes);
             }
-            (Strategy::Pair, Some(_)) => {
-                if let Some(idle) = &survey.update {
+            (_, Some(live)) => match &survey.update {
+                Some(idle) => {
                     changes.extend(self.would_configure(cx, &idle.name).await?);
+                    changes.push(Change::Update { environment: idle.name.clone(), label });
                 }
-                changes.push(Change::Update { environment: idle.to_owned(), label });
-            }
-            (Strategy::BlueGreen, Some(live)) => {
-                let name = survey.candidate_name.clone();
-                let cname = format!("{name}.{}", survey.live_cname.split_once('.').map_or("", |(_, rest)| rest));
-                changes.push(Change::MakeTemplate { of: live });
-                changes.push(Change::MakeEnvironment { name, cname, label });
-            }
+                None => {
+                    let name = survey.candidate_name.clone();
+                    let cname = format!("{name}.{}", survey.live_cname.split_once('.').map_or("", |(_, rest)| rest));
+                    changes.push(Change::MakeTemplate { of: live });
+                    changes.push(Change::MakeEnvironment { name, cname, label });
+                }
+            },
         }
-        let candidate = if self.plan.strategy == Strategy::Pair { idle } else { &survey.candidate_name };
+        let candidate = survey.update.as_ref().map_or(&survey.candidate_name, |idle| &idle.name);
         if self.plan.promote == Promotion::Manual {
-            changes.push(Change::Wait { environment: candidate.to_owned() });
+            changes.push(Change::Wait { environment: candidate.clone() });
             return Ok(changes);
         }
         changes.extend(self.would_swap(cx, survey, (UNKNOWN, candidate), journal.as_ref()).await?);
@@ -149,7 +152,7 @@ impl Beanstalk {
                 changes.push(Change::Remove { undo, why });
             }
         }
-        // prune_versions(cx, keep, true): a Change::DeleteVersion for each label that it gives.
+        changes.extend(self.would_drop_versions(cx).await?);
         Ok(changes)
     }
 }

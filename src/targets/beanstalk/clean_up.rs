@@ -97,12 +97,16 @@ impl Beanstalk {
                 }
             }
         }
-        if let Some(keep) = self.plan.keep_versions {
-            let application = &self.plan.application;
-            let old = self.prune_versions(cx, keep, true).await?.into_iter();
-            changes.extend(old.map(|label| Change::DeleteVersion { application: application.clone(), label }));
-        }
+        changes.extend(self.would_drop_versions(cx).await?);
         Ok(changes)
+    }
+
+    /// The versions beyond those that are kept.
+    pub(super) async fn would_drop_versions(&self, cx: &StageCx) -> Result<Vec<Change>, Fault> {
+        let Some(keep) = self.plan.keep_versions else { return Ok(Vec::new()) };
+        let application = &self.plan.application;
+        let old = self.prune_versions(cx, keep, true).await?.into_iter();
+        Ok(old.map(|label| Change::DeleteVersion { application: application.clone(), label }).collect())
     }
 
     /// Ends what is to be ended, and says what stays and costs money.

@@ -101,7 +101,7 @@ impl Beanstalk {
         Ok(())
     }
 
-    fn template_undo(&self, name: &str) -> Undo {
+    pub(super) fn template_undo(&self, name: &str) -> Undo {
         let (application, template) = (self.plan.application.clone(), name.to_owned());
         Undo::RemoveTemplate { application, template, region: self.region.clone() }
     }

@@ -314,7 +314,10 @@ impl Beanstalk {
             let is_open = left.iter().any(|undo| matches!(undo, Undo::Redeploy { .. }));
             let ours = journal.work.take_if(|work| work.runs.contains(me) && !is_open);
             let runs = ours.as_ref().map_or_else(|| vec![me.clone()], |work| work.runs.clone());
-            journal.leave_behind(left, &runs);
+            // What stays in open work is undone there, in its order.
+            let stays = |undo: &Undo| journal.work.as_ref().is_some_and(|work| work.undo.contains(undo));
+            let left: Vec<Undo> = left.iter().filter(|undo| !stays(undo)).cloned().collect();
+            journal.leave_behind(&left, &runs);
             ours.iter().for_each(|work| leave(journal, work, is_template));
             if failed_as_it_stood {
                 // The next run of this commit deploys it again.
@@ -329,9 +332,15 @@ impl Beanstalk {
 fn hand_over(journal: &mut SiteJournal, (good, previous): &(Good, Option<Previous>)) {
     if let Some(work) = journal.work.take() {
         leave(journal, &work, is_put_off);
+        leave_saved_settings(journal, &work);
     }
-    // The application is in use now.
-    journal.left.retain(|left| !matches!(left.undo, Undo::RemoveApplication { .. }));
+    // The application is in use now, and what is there to roll back to is not to be ended.
+    let kept = previous.as_ref().map(|previous| previous.name.as_str());
+    journal.left.retain(|left| match &left.undo {
+        Undo::RemoveApplication { .. } => false,
+        Undo::EndEnvironment { environment, .. } => Some(environment.as_str()) != kept,
+        _ => true,
+    });
     journal.remember(good.clone());
     if previous.is_some() {
         journal.previous.clone_from(previous);
@@ -341,6 +350,18 @@ fn hand_over(journal: &mut SiteJournal, (good, previous): &(Good, Option<Previou
 /// Keeps what is to be done although the work is over, for whoever comes next.
 pub(super) fn leave(journal: &mut SiteJournal, work: &Work<Progress>, which: impl Fn(&Undo) -> bool) {
     let left: Vec<Undo> = work.undo.iter().filter(|undo| which(undo)).cloned().collect();
+    journal.leave_behind(&left, &work.runs);
+}
+
+/// New settings stand: what is left of the way back is the template with the old ones.
+pub(super) fn leave_saved_settings(journal: &mut SiteJournal, work: &Work<Progress>) {
+    let saved = |undo: &Undo| match undo.clone() {
+        Undo::RestoreSettings { application, template, region, .. } => {
+            Some(Undo::RemoveTemplate { application, template, region })
+        }
+        _ => None,
+    };
+    let left: Vec<Undo> = work.undo.iter().filter_map(saved).collect();
     journal.leave_behind(&left, &work.runs);
 }
 

@@ -2,8 +2,8 @@
 
 use crate::image::Digest;
 
-/// Every environment's name in DNS ends so.
-const SUFFIX: &str = ".elasticbeanstalk.com";
+/// Every environment's name in DNS ends in one of these; the first is that of the regions in China.
+const SUFFIXES: [&str; 2] = [".elasticbeanstalk.com.cn", ".elasticbeanstalk.com"];
 
 /// Hex digits that make a candidate's name its own.
 const MARK: usize = 8;
@@ -21,14 +21,18 @@ pub fn tidy_cname(text: &str) -> String {
 /// The prefix of a CNAME: what stands before the region, or before the suffix in names of the time before regions had
 /// names of their own. Names that the platform made up have `.eba-` in it.
 pub fn prefix_of<'a>(cname: &'a str, region: &str) -> &'a str {
-    let name = cname.strip_suffix(SUFFIX).unwrap_or(cname);
+    let name = SUFFIXES.iter().find_map(|suffix| cname.strip_suffix(suffix)).unwrap_or(cname);
     name.strip_suffix(region).and_then(|name| name.strip_suffix('.')).unwrap_or(name)
 }
 
 /// Whether a CNAME is the one that `live` names: its prefix, or the whole name.
 pub fn is_cname(cname: &str, live: &str, region: &str) -> bool {
     let live = tidy_cname(live);
-    if live.ends_with(SUFFIX) { cname == live } else { !live.is_empty() && prefix_of(cname, region) == live }
+    if SUFFIXES.iter().any(|suffix| live.ends_with(suffix)) {
+        cname == live
+    } else {
+        !live.is_empty() && prefix_of(cname, region) == live
+    }
 }
 
 /// What a new environment's CNAME prefix may be.
@@ -118,6 +122,7 @@ mod tests {
             ("shop-2.eu-west-1.elasticbeanstalk.com", "shop", false),
             ("shop.eba-2x3y4z.eu-west-1.elasticbeanstalk.com", "shop.eba-2x3y4z", true),
             ("shop.eba-2x3y4z.eu-west-1.elasticbeanstalk.com", "shop", false),
+            ("shop.cn-north-1.eb.amazonaws.com.cn", "shop", false),
             ("", "", false),
         ];
         for (cname, live, same) in cases {

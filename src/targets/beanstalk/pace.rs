@@ -67,6 +67,10 @@ impl Pace {
             }
             // What cannot begin has ended by the first look; instances alone take a minute to come.
             (Kind::Create { .. }, None) if (self.longest..Duration::from_secs(60)).contains(&age) => rarely,
+            // An update whose end nobody can foretell: a little rarer than health has to hold, so that one look is saved.
+            (Kind::Update { .. } | Kind::Configure { .. }, None) if (self.longest..self.longest * 5).contains(&age) => {
+                self.longest * 5 / 3
+            }
             _ => self.longest,
         }
     }
@@ -98,7 +102,7 @@ mod tests {
     #[test]
     fn looks_are_dense_where_an_end_is_near_and_sparse_where_nothing_can_happen() {
         let update = Kind::Update { label: "2".into() };
-        assert_eq!(looks(&update, None, 30), [12, 24, 36]);
+        assert_eq!(looks(&update, None, 30), [12, 32]);
         assert_eq!(looks(&update, Some(30), 30), [25, 33]);
         assert_eq!(looks(&update, Some(120), 118), [25, 51, 76, 102, 114, 126]);
         assert_eq!(looks(&update, Some(20), 60), [17, 22, 27, 34, 46, 58, 70]);

@@ -135,9 +135,14 @@ impl Beanstalk {
         self.sent_update.replace(None);
         self.asked_for.replace(None);
         let Some(book) = self.book.get() else { return Ok(()) };
-        book.change(|journal| {
-            journal.work = None;
-            journal.leave_behind(&left, &work.runs);
+        let is_open = left.iter().any(|undo| matches!(undo, Undo::Redeploy { .. }));
+        book.change(|journal| match &mut journal.work {
+            // Live has neither version for sure: the next run tries again.
+            Some(work) if is_open => work.undo = left.iter().rev().cloned().collect(),
+            _ => {
+                journal.work = None;
+                journal.leave_behind(&left, &work.runs);
+            }
         })
         .await
     }
@@ -219,7 +224,7 @@ impl Beanstalk {
 }
 
 /// Whether it undoes something: a size is given back to what is live in the end.
-fn is_way_back(undo: &Undo) -> bool {
+pub(super) fn is_way_back(undo: &Undo) -> bool {
     !matches!(undo, Undo::GiveSizeBack { .. })
 }
 

@@ -35,6 +35,8 @@ pub(super) struct Ground {
     waiting: Option<String>,
     /// Whether this is the site after a swap that is yet to come: who holds the name now does not matter.
     is_ahead: bool,
+    /// Whether the journal was read: only it knows what waits.
+    is_written: bool,
     /// Whether it is certain that every other environment that was live once is older than `previous`.
     is_certain: bool,
 }
@@ -82,6 +84,7 @@ impl Ground {
             stem: candidate_stem(name),
             previous: None,
             is_ahead: false,
+            is_written: journal.is_some(),
             waiting: waiting.map(|waiting| waiting.good.environment_id.clone()),
             is_certain: false,
         }
@@ -141,8 +144,14 @@ impl Beanstalk {
         let expiry = expiry(&tags, &ground.live_cname)?;
         Some(match self.was_live_until(environment).await {
             Some(_) if self.plan.strategy == Strategy::Pair => self.fate_of_previous(expiry, false),
+            Some(since) if matches!(self.plan.keep_previous, KeepPrevious::For(_)) => {
+                self.fate_of_previous(since, false)
+            }
             Some(_) if ground.is_certain => Fate::End("it was live once, and is not the previous one any more".into()),
             Some(since) => self.fate_of_previous(since, false),
+            None if !ground.is_written => {
+                Fate::Keep("it may wait for run=promote: without the journal nobody can tell".into())
+            }
             None if expiry <= self.context.clock.unix() => {
                 Fate::End("it is left from an earlier run, and its time is over".into())
             }
@@ -221,6 +230,7 @@ mod tests {
             stem: candidate_stem("shop-0b0b0b0b"),
             previous: None,
             waiting: None,
+            is_written: true,
             is_ahead: false,
             is_certain: true,
         };

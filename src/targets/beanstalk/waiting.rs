@@ -1,8 +1,9 @@
 //! A candidate that has passed and waits for somebody to promote it: it is left, found again, taken up, or replaced.
 
 use super::clean_up::end_of_kept;
-use super::journal::{Progress, SiteJournal, is_put_off, leave};
+use super::journal::{Progress, SiteJournal, is_template, leave, leave_saved_settings};
 use super::platform::{Environment, Status, colour_word};
+use super::resume::is_way_back;
 use super::retention::{Fate, Ground};
 use super::{Beanstalk, Candidate, ImageToDeploy, Live, Standing, Survey};
 use crate::engine::StageCx;
@@ -47,7 +48,8 @@ impl Beanstalk {
         waiting: &Passed<Progress>,
         image: &ImageToDeploy,
     ) -> Result<Option<Environment>, Fault> {
-        if waiting.good.key != self.context.run_key || waiting.good.digest != image.digest.as_str() {
+        let is_ours = waiting.good.key == self.context.run_key && waiting.good.digest == image.digest.as_str();
+        if !is_ours || waiting.good.version_label != self.label() {
             return Ok(None);
         }
         let environment = match self.promotable(cx, survey, waiting).await {
@@ -74,10 +76,11 @@ impl Beanstalk {
         self.adopted.borrow_mut().extend(waiting.runs.iter().cloned());
         book.change(|journal| {
             journal.waiting = None;
-            journal.leave_behind(&waiting.undo, &waiting.runs);
+            let ends: Vec<Undo> = waiting.undo.iter().filter(|undo| is_way_back(undo)).cloned().collect();
+            journal.leave_behind(&ends, &waiting.runs);
         })
         .await?;
-        for undo in waiting.undo.iter().rev() {
+        for undo in waiting.undo.iter().rev().filter(|undo| is_way_back(undo)) {
             match self.perform(undo, &Receipt::default()).await {
                 Ok(()) => book.change(|journal| journal.left.retain(|left| left.undo != *undo)).await?,
                 Err(fault) => cx.warn(format!("could not {undo}: {fault}; do it with: {}", undo.command())),
@@ -98,8 +101,12 @@ impl Beanstalk {
             if journal.waiting.as_ref().is_some_and(|known| known.good.environment_id == good.environment_id) {
                 return;
             }
-            work.iter().for_each(|work| leave(journal, work, is_put_off));
-            let ends = |undo: &&Undo| matches!(undo, Undo::EndEnvironment { .. });
+            if let Some(work) = &work {
+                leave(journal, work, is_template);
+                leave_saved_settings(journal, work);
+            }
+            // A size is given back when it is live.
+            let ends = |undo: &&Undo| matches!(undo, Undo::EndEnvironment { .. } | Undo::GiveSizeBack { .. });
             let (runs, undo) = work.map_or_else(
                 || (vec![good.run.clone()], Vec::new()),
                 |work| (work.runs, work.undo.iter().filter(ends).cloned().collect()),
@@ -185,7 +192,7 @@ impl Beanstalk {
     async fn take_up(&self, cx: &StageCx, survey: &Survey, waiting: &Passed<Progress>) -> Result<(), Fault> {
         let Some(book) = self.book() else { return Ok(()) };
         self.adopted.borrow_mut().extend(waiting.runs.iter().cloned());
-        waiting.undo.iter().for_each(|undo| cx.undo(undo.clone()));
+        waiting.undo.iter().filter(|undo| is_way_back(undo)).for_each(|undo| cx.undo(undo.clone()));
         self.accepted.set(true);
         let mut runs = waiting.runs.clone();
         runs.push(self.context.run_id.clone());

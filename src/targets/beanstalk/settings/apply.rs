@@ -66,6 +66,7 @@ impl Beanstalk {
     /// The environment when it is Ready, by `on_busy`.
     async fn waited_for(&self, cx: &StageCx, live: &Live) -> Result<Environment, Fault> {
         let (began, limit) = (Instant::now(), self.plan.deploy_timeout);
+        let mut is_told = false;
         loop {
             let found = self.look(Some(cx), &live.environment_id).await?;
             let found = found.filter(|environment| !environment.status.is_ending());
@@ -88,8 +89,9 @@ impl Beanstalk {
                     in_words(limit)
                 )));
             }
-            if began.elapsed().is_zero() {
+            if !is_told {
                 cx.note(format!("{busy}; waiting at most {}", in_words(limit)));
+                is_told = true;
             }
             pause(self.pace.interval(began.elapsed())).await;
         }

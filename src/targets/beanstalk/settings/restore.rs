@@ -33,12 +33,14 @@ impl Beanstalk {
             application: self.plan.application.clone(),
             environment: environment.name.clone(),
             environment_id: environment.id.clone(),
-            template,
+            template: template.clone(),
             remove: new.map(|change| (change.wanted.namespace.clone(), change.wanted.option.clone())).collect(),
             region: self.region.clone(),
         };
         self.restoring.replace(Some(undo.clone()));
-        self.register(cx, &undo).await
+        self.register(cx, &undo).await?;
+        // From here on the template is what the way back needs, and goes when that is gone.
+        self.unregister(cx, &self.template_undo(&template)).await
     }
 }
 
@@ -54,20 +56,21 @@ pub(in super::super) async fn restore(
     let limit = site.plan.deploy_timeout;
     loop {
         let Some(environment) = site.look(None, id).await?.filter(|found| !found.status.is_ending()) else {
-            return Ok(());
+            return forget(site, template).await;
         };
         if environment.status == Status::Ready {
             let Some(saved) = saved(site, template).await? else { return Ok(()) };
             let is_restored = is_restored(site, &environment, &saved, remove).await?;
             if is_restored && (!site.sent_settings.get() || began.elapsed() >= site.pace.late_events) {
-                return Ok(());
+                return forget(site, template).await;
             }
             // What was sent and not answered may begin yet.
             let sent = if is_restored { None } else { send(site, &environment, template, remove).await? };
             match sent {
                 Some(operation) => {
                     receipt.taken();
-                    return wait::conclude(&site.watcher, None, &operation, &site.demand(), limit).await.map(drop);
+                    wait::conclude(&site.watcher, None, &operation, &site.demand(), limit).await?;
+                    return forget(site, template).await;
                 }
                 None if began.elapsed() < limit => {}
                 None => {
@@ -80,6 +83,11 @@ pub(in super::super) async fn restore(
         }
         pause(site.pace.interval(began.elapsed())).await;
     }
+}
+
+/// Deletes the template once it has served.
+async fn forget(site: &Beanstalk, template: &str) -> Result<(), Fault> {
+    again(None, "DeleteConfigurationTemplate", async || site.delete_template(template).await).await
 }
 
 /// The settings in the template; `None` when it is gone: it is deleted when the new settings are there to stay.
