@@ -301,7 +301,7 @@ mod tests {
         let [from, back, cname] = ["e-2", "e-1", "shop"].map(text);
         let swap = Undo::SwapBack { cname, from, back, region: text("eu-central-1") };
         let turns = in_turns(vec![application.clone(), end("b"), swap.clone(), end("a")]);
-        assert_eq!(turns, [vec![swap], vec![end("b"), end("a")], vec![application]]);
+        assert_eq!(turns, [vec![swap.clone()], vec![end("b"), end("a")], vec![application]]);
         let redeploy = Undo::Redeploy {
             application: text("shop"),
             environment: text("a"),
@@ -328,9 +328,7 @@ mod tests {
             remove: vec![(text("aws:autoscaling:asg"), text("Cooldown"))],
             region: text("eu-central-1"),
         };
-        let template =
-            Undo::RemoveTemplate { application: text("shop"), template: text("saved"), region: text("eu-central-1") };
-        assert_eq!(in_turns(vec![template.clone(), settings.clone()]), [vec![settings.clone()], vec![template]]);
+        assert_eq!(in_turns(vec![settings.clone(), swap.clone()]), [vec![swap], vec![settings.clone()]]);
         assert_eq!(
             settings.command(),
             "aws elasticbeanstalk update-environment --region eu-central-1 --environment-id e-1 --template-name saved \
