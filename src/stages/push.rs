@@ -92,8 +92,10 @@ pub async fn publish(
     if let Some(released) = released {
         keep_released(registry, reference, &released, &tested).await?;
     }
-    // On the local cloud a node may have pulled it under this very name, after an earlier run of this commit.
-    let is_a_nodes = plan.cloud == CloudKind::Local && docker.image(&reference.to_string()).await?.is_some();
+    // On the local cloud a node may have pulled it under this very name, after an earlier run of this commit: not where the
+    // version has a tag of its own. A run that was killed in its push left the name too, which goes.
+    let may_be_a_nodes = plan.cloud == CloudKind::Local && registry.home().ecr.is_none();
+    let is_a_nodes = may_be_a_nodes && docker.image(&reference.to_string()).await?.is_some();
     if !is_a_nodes {
         cx.cleanup(Undo::RemoveImage { reference: reference.to_string() });
     }
