@@ -8,7 +8,10 @@ use std::path::Path;
 
 use beanline::engine::event::Stage;
 use beanline::exit::Exit;
-use beanline::inputs::definition::{FIRST, Fallback, Group, INPUTS, Input, find};
+use beanline::inputs::definition::{ALIASES, FIRST, Fallback, Group, INPUTS, Input, find};
+use beanline::inputs::resolve::{Surroundings, resolve};
+use beanline::inputs::{CiFacts, Plan, RawInputs};
+use beanline::run::stages_of;
 
 const README: &str = include_str!("../README.md");
 const ACTION: &str = include_str!("../action.yml");
@@ -72,6 +75,26 @@ fn the_readme_has_a_workflow_of_at_most_ten_lines_with_inputs_that_exist() {
 }
 
 #[test]
+fn the_readme_has_a_step_that_takes_another_actions_place_with_inputs_that_exist() {
+    let step = between(between(README, "### Instead of another deploy action", "## What happens"), "  with:", "```");
+    let set: Vec<_> = step.lines().filter_map(|line| line.trim().split_once(": ")).map(|(name, _)| name).collect();
+    assert!(set.len() > 5, "{set:?}");
+    let canonical = |name: &str| ALIASES.iter().find(|(alias, _)| *alias == name).map(|(_, input)| *input);
+    for name in set {
+        assert!(find(canonical(name).unwrap_or(name)).is_some_and(|input| input.built), "{name}");
+    }
+}
+
+#[test]
+fn the_readme_links_every_page() {
+    for page in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/docs")).unwrap() {
+        let name = page.unwrap().file_name().into_string().unwrap();
+        let link = format!("](docs/{name})");
+        assert!(!name.ends_with(".md") || README.contains(&link), "there is no link to docs/{name}");
+    }
+}
+
+#[test]
 fn the_action_lists_every_input() {
     let mut right = String::new();
     for group in Group::ALL {
@@ -127,9 +150,53 @@ fn the_page_of_stages_has_each_with_its_exit_code_in_order() {
 
 #[test]
 fn the_page_of_stages_names_only_inputs_that_are_built() {
-    for steers in STAGES.lines().filter_map(|line| line.strip_prefix("Inputs: ")) {
+    let paragraphs = STAGES.split("\n\n").filter_map(|paragraph| paragraph.trim().strip_prefix("Inputs: "));
+    let mut count = 0;
+    for steers in paragraphs {
+        count += 1;
         for name in steers.split('`').skip(1).step_by(2) {
             assert!(find(name).is_some_and(|input| input.built), "{name}");
         }
+    }
+    assert_eq!(count, Stage::ALL.len());
+}
+
+/// The plan of a run of this kind.
+fn plan_of(run: &str) -> Plan {
+    let set = [
+        ("RUN", run),
+        ("IMAGE", "registry.example.com/team/shop"),
+        ("APPLICATION", "shop"),
+        ("ENVIRONMENT", "shop-live"),
+        ("REVISION", "7fd1a60b01f91b314f59955a4e4d4e80d8edf11d"),
+        ("AWS_REGION", "eu-west-1"),
+    ];
+    let raw = RawInputs::read(set.iter().map(|(name, text)| (format!("BEANLINE_{name}").into(), text.into())));
+    let read_file = |_: &Path| Err(std::io::ErrorKind::NotFound.into());
+    let around = Surroundings { ci: &CiFacts::default(), local_registry: "127.0.0.1:5000", read_file: &read_file };
+    resolve(&raw, &around).unwrap_or_else(|problems| panic!("{problems:?}"))
+}
+
+/// Stages as the page lists them: three or more that follow one another in a pipeline are told by the first and the last.
+fn in_words(stages: &[Stage]) -> String {
+    let place = |stage: Stage| Stage::PIPELINE.iter().position(|one| *one == stage);
+    let follows = |one: Stage, next: Stage| place(one).is_some() && place(one).map(|at| at + 1) == place(next);
+    let groups = stages.chunk_by(|one, next| follows(*one, *next)).map(|group| match group {
+        [first, _, .., last] => format!("`{}` to `{}`", first.name(), last.name()),
+        few => few.iter().map(|stage| format!("`{}`", stage.name())).collect::<Vec<_>>().join(", "),
+    });
+    groups.collect::<Vec<_>>().join(", ")
+}
+
+#[test]
+fn the_page_of_stages_has_those_of_each_kind_of_run() {
+    let rows = between(STAGES, "| `run` |", "<!-- end of runs -->");
+    let rows: Vec<_> = rows.lines().skip(1).collect();
+    let kinds = find("run").unwrap().about.split_once(": ").unwrap().1;
+    assert_eq!(rows.len(), kinds.split(", ").count());
+    for kind in kinds.split(", ") {
+        let stages: Vec<_> = stages_of(&plan_of(kind)).iter().map(|key| key.stage).collect();
+        let right = format!("| `{kind}` | {} | ", in_words(&stages));
+        assert!(rows.iter().any(|row| row.starts_with(&right)), "there is no row `{right}`");
     }
 }
