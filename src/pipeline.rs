@@ -107,7 +107,7 @@ async fn make_image(
     let (name, uploaded) = (reference(plan), stages::push::upload(&built));
     let publish = async |cx: &_| {
         let released = match sites.first() {
-            Some((Site::Beanstalk(target), survey)) => target.released(cx, survey).await?,
+            Some((Site::Beanstalk(target), survey)) => target.released(cx, survey, &name).await?,
             None => None,
         };
         stages::push::publish(cx, plan, checked, &name, tested, uploaded, released).await

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
@@ -46,6 +47,17 @@ impl JournalFile {
         Ok(Some(version(text)))
     }
 
+    /// The journals of the directory.
+    fn files(&self) -> io::Result<Vec<PathBuf>> {
+        let Some(directory) = self.file.parent() else { return Ok(Vec::new()) };
+        let is_journal = |file: &Path| {
+            let name = file.file_name().unwrap_or_default().to_string_lossy();
+            name.starts_with("journal-") && name.ends_with(".json")
+        };
+        let files = fs::read_dir(directory)?.map(|entry| entry.map(|entry| entry.path()));
+        files.filter(|file| file.as_deref().map_or(true, is_journal)).collect()
+    }
+
     fn unusable(&self, error: io::Error) -> Trouble {
         Trouble::Broken(Fault::new(format!("could not use the journal {}", self.place())).because(error))
     }
@@ -78,6 +90,12 @@ impl Store for JournalFile {
     async fn write(&self, text: &str, expected: Option<&Version>) -> Result<Option<Version>, Trouble> {
         self.replace(text, expected).map_err(|error| self.unusable(error))
     }
+
+    /// Those of all applications: the name of a file does not tell whose it is.
+    async fn beside(&self) -> Result<Vec<Arc<dyn Store>>, Trouble> {
+        let files = self.files().map_err(|error| self.unusable(error))?;
+        Ok(files.into_iter().map(|file| Arc::new(Self { file }) as Arc<dyn Store>).collect())
+    }
 }
 
 #[cfg(test)]
@@ -96,6 +114,12 @@ mod tests {
         assert_eq!(store.read().await.ok().unwrap(), Some(("2".to_owned(), second)));
         let other = JournalFile::new(&directory, "a shop", "shop.local.elasticbeanstalk.com");
         assert_eq!(other.read().await.ok().unwrap(), None, "another application's");
+        other.write("3", None).await.ok().unwrap();
+        let mut places: Vec<String> = store.beside().await.ok().unwrap().iter().map(|store| store.place()).collect();
+        let mut known = [store.place(), other.place()];
+        places.sort();
+        known.sort();
+        assert_eq!(places, known, "without the locks");
         fs::remove_dir_all(&directory).unwrap();
     }
 }

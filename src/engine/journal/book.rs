@@ -92,6 +92,14 @@ impl<S: Site> Book<S> {
         self.desk.read().await.map(|(journal, _)| journal).map_err(Trouble::into_fault)
     }
 
+    /// The documents that are kept in the same place, this one included, as they are.
+    ///
+    /// # Errors
+    /// They cannot be listed, or one of them cannot be read.
+    pub async fn look_beside(&self) -> Result<Vec<Journal<S>>, Fault> {
+        self.desk.beside().await.map_err(Trouble::into_fault)
+    }
+
     /// Waits for the run's turn, at most for `limit`, and owns the site from then on. `told` hears whom it waits for,
     /// whenever that changes. With a limit of zero it does not even take a ticket when somebody owns the site.
     ///

@@ -61,6 +61,15 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`Trouble`]; a passing one may mean that it was written all the same.
     async fn write(&self, text: &str, expected: Option<&Version>) -> Result<Option<Version>, Trouble>;
+
+    /// The documents that are kept in the same place, this one included: those of the application's other sites. None
+    /// where a document stands alone.
+    ///
+    /// # Errors
+    /// [`Trouble`].
+    async fn beside(&self) -> Result<Vec<Arc<dyn Store>>, Trouble> {
+        Ok(Vec::new())
+    }
 }
 
 /// The document as it was seen last; no version when there is none yet.
@@ -212,6 +221,24 @@ impl<S: Site> Desk<S> {
                     .hint("see what the runs before left behind, then delete the journal"),
             )
         })
+    }
+
+    /// Every document that is kept in the same place, as it is now. One that cannot be read is trouble.
+    pub async fn beside(&self) -> Result<Vec<Journal<S>>, Trouble> {
+        let store = self.store.clone();
+        let stores = self.again(move || {
+            let store = store.clone();
+            async move { store.beside().await }
+        });
+        let mut all = Vec::new();
+        for store in stores.await? {
+            let place = store.place();
+            let desk = Desk::<S>::new(store, self.me.clone(), self.lease);
+            let unread = || Trouble::Denied(Fault::new(format!("the journal {place} is there and cannot be read")));
+            let (text, _) = desk.fetch().await?.ok_or_else(unread)?;
+            all.push(desk.parse(&text)?);
+        }
+        Ok(all)
     }
 
     async fn fetch(&self) -> Result<Option<(String, Version)>, Trouble> {

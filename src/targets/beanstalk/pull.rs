@@ -11,8 +11,8 @@ use serde_json::json;
 
 use super::bundle::{Authentication, Bundle};
 use super::call::{ApiError, again, refused, while_doing};
-use super::version::owner;
-use super::{Beanstalk, ImageToDeploy};
+use super::version::{owner, recorded_digest};
+use super::{Beanstalk, ImageToDeploy, Survey};
 use crate::docker::Login;
 use crate::engine::StageCx;
 use crate::fault::Fault;
@@ -131,6 +131,28 @@ impl Beanstalk {
         }
     }
 
+    /// The digest of live's image, if live was deployed by this name and its version has no tag of its own: its instances
+    /// pull the name whenever they are launched.
+    pub(super) async fn pulled_by_live(
+        &self,
+        cx: &StageCx,
+        survey: &Survey,
+        name: &TaggedRef,
+    ) -> Result<Option<Digest>, Fault> {
+        let Some(live) = &survey.live else { return Ok(None) };
+        let ask = async || self.api.version(&self.plan.application, &live.version_label).await;
+        let version = again(Some(cx), "DescribeApplicationVersions", ask).await?;
+        let Some(version) = version.filter(|version| version.description.starts_with(&format!("{name}@"))) else {
+            return Ok(None);
+        };
+        let digest = recorded_digest(&version.description);
+        let own = match EcrRepository::of(&name.repository, &self.region) {
+            Some(ecr) => self.ecr.digest(&ecr, &own_tag(&live.version_label)).await?,
+            None => None,
+        };
+        Ok(digest.filter(|digest| own.as_ref() != Some(digest)))
+    }
+
     async fn put_tag(&self, image: &ImageToDeploy, ecr: &EcrRepository, name: &TaggedRef) -> Result<Put, Fault> {
         let hold = async || self.hold().await.map_err(ApiError::into_fault);
         self.ecr.put(ecr, &image.digest, name.tag.as_str(), hold).await
@@ -152,8 +174,8 @@ impl Beanstalk {
     /// Where the instances' login lies, if they need one: not on ECR, where they log in by their own rights, and not when
     /// the bundle names a login.
     pub(super) fn login_of(&self, image: &ImageToDeploy, bundle: &Bundle, bucket: &str) -> Option<Authentication> {
-        image.home.login.as_ref().filter(|_| !bundle.has_login())?;
-        let key = format!("{}/beanline/registry-auth.json", self.plan.application);
+        let login = image.home.login.as_ref().filter(|_| !bundle.has_login())?;
+        let key = login_key(&self.plan.application, login);
         Some(Authentication { bucket: bucket.to_owned(), key })
     }
 
@@ -182,6 +204,12 @@ impl Beanstalk {
         ));
         Ok(())
     }
+}
+
+/// Where a login lies: a place for each registry and user, so that none takes another's.
+fn login_key(application: &str, Login { host, username, .. }: &Login) -> String {
+    let user = Digest::of(username.as_bytes());
+    format!("{application}/beanline/registry-auth-{}-{}.json", host.replace(':', "-"), user.short())
 }
 
 /// A login as docker writes it, and the platform reads it (developer guide, "Using images from a private repository").
@@ -214,6 +242,17 @@ mod tests {
             |host: &str| Login { host: host.into(), username: "me".into(), password: Secret::new("obvious-fake") };
         assert_eq!(nodes_login(&login("quay.io")), r#"{"auths":{"quay.io":{"auth":"bWU6b2J2aW91cy1mYWtl"}}}"#);
         assert!(nodes_login(&login("docker.io")).starts_with(r#"{"auths":{"https://index.docker.io/v1/":"#));
+    }
+
+    #[test]
+    fn each_registry_and_user_has_a_place_for_the_login() {
+        let key = |host: &str, user: &str| {
+            let password = Secret::new("obvious-fake");
+            login_key("shop", &Login { host: host.into(), username: user.into(), password })
+        };
+        assert!(key("quay.io:5000", "me").starts_with("shop/beanline/registry-auth-quay.io-5000-"));
+        assert_eq!(key("quay.io", "me"), key("quay.io", "me"));
+        assert!(key("quay.io", "me") != key("ghcr.io", "me") && key("quay.io", "me") != key("quay.io", "you"));
     }
 
     #[test]

@@ -193,12 +193,21 @@ impl Beanstalk {
         .await
     }
 
-    /// The digest that the version of our label names, if it has been released: live runs it, or a deployment of it has
-    /// passed everything. Its tag must not be moved: nodes of live pull it whenever they are replaced.
+    /// The digest of the image whose tag must not be moved: that of our label's version, if it has been released, or that
+    /// of live's version, if its instances pull `name`.
     ///
     /// # Errors
-    /// Elastic Beanstalk cannot be asked.
-    pub async fn released(&self, cx: &StageCx, survey: &Survey) -> Result<Option<Digest>, Fault> {
+    /// Elastic Beanstalk or ECR cannot be asked.
+    pub async fn released(&self, cx: &StageCx, survey: &Survey, name: &TaggedRef) -> Result<Option<Digest>, Fault> {
+        match self.released_as_ours(cx, survey).await? {
+            None => self.pulled_by_live(cx, survey, name).await,
+            ours => Ok(ours),
+        }
+    }
+
+    /// The digest that the version of our label names, if it has been released: live runs it, or a deployment of it has
+    /// passed everything. Its tag must not be moved: nodes of live pull it whenever they are replaced.
+    async fn released_as_ours(&self, cx: &StageCx, survey: &Survey) -> Result<Option<Digest>, Fault> {
         let (application, label) = (&self.plan.application, self.label());
         // A label that waits for the bundle's hash is that of no other image.
         if !survey.application_exists || self.label_is_open() {

@@ -1,6 +1,8 @@
 //! The journal as an object in S3, beside the bundles. Compare-and-swap is S3's own: `If-Match` and `If-None-Match`
 //! (S3 User Guide, "How to prevent object overwrites with conditional writes").
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use aws_sdk_s3::primitives::ByteStream;
 
@@ -32,6 +34,23 @@ impl JournalObject {
     /// The key of the journal of an application's live CNAME.
     pub fn key(application: &str, live_cname: &str) -> String {
         format!("beanline/journal/{application}/{live_cname}.json")
+    }
+
+    /// The keys of the journals beside this one.
+    async fn keys(&self) -> Result<Vec<String>, ApiError> {
+        let prefix = self.key.rsplit_once('/').map_or("", |(prefix, _)| prefix);
+        let (mut keys, mut next) = (Vec::new(), None);
+        loop {
+            let request = self.api.s3.list_objects_v2().bucket(&self.bucket).prefix(format!("{prefix}/"));
+            let request = request.set_expected_bucket_owner(self.owner.clone()).set_continuation_token(next);
+            let page = request.send().await.map_err(|error| refused("ListObjectsV2", error))?;
+            keys.extend(page.contents().iter().filter_map(|object| object.key().map(str::to_owned)));
+            next = page.next_continuation_token().map(str::to_owned);
+            if next.is_none() {
+                keys.retain(|key| key.ends_with(".json"));
+                return Ok(keys);
+            }
+        }
     }
 
     fn trouble(&self, call: &str, error: ApiError) -> Trouble {
@@ -95,5 +114,15 @@ impl Store for JournalObject {
             }
             Err(error) => Err(self.trouble("write", error)),
         }
+    }
+
+    async fn beside(&self) -> Result<Vec<Arc<dyn Store>>, Trouble> {
+        let keys = self.keys().await.map_err(|error| self.trouble("list what is beside", error))?;
+        let store = |key| {
+            let Self { api, bucket, owner, clock, .. } = self;
+            let (api, bucket, owner, clock) = (api.clone(), bucket.clone(), owner.clone(), clock.clone());
+            Arc::new(Self { api, bucket, owner, key, clock }) as Arc<dyn Store>
+        };
+        Ok(keys.into_iter().map(store).collect())
     }
 }

@@ -232,7 +232,7 @@ async fn the_login_for_another_registry_is_written_for_the_instances_and_named()
     let engine = Engine::new(sender, Cancel::never(), Rc::new(|_, _| Box::pin(async { Ok(()) })));
     let bundle = bundle::Bundle::default();
     let place = site.login_of(&image, &bundle, "bundles").unwrap();
-    assert_eq!(place.key, "shop/beanline/registry-auth.json");
+    assert!(place.key.starts_with("shop/beanline/registry-auth-registry.test-"), "{}", place.key);
     let made = engine
         .stage(Stage::Deploy, Duration::from_secs(60), async |cx| site.make_version(cx, &image, &bundle).await)
         .await;
@@ -244,7 +244,7 @@ async fn the_login_for_another_registry_is_written_for_the_instances_and_named()
             notes.push_str(&text);
         }
     }
-    assert!(notes.contains("log in to registry.test with s3://bundles/shop/beanline/registry-auth.json"), "{notes}");
+    assert!(notes.contains(&format!("log in to registry.test with s3://bundles/{}", place.key)), "{notes}");
     assert!(!notes.contains("obvious-fake") && site.pulled_as() == Some(image.image));
 }
 
@@ -254,7 +254,7 @@ async fn old_versions_go_with_their_tags_and_none_that_is_needed() {
         let description = format!("127.0.0.1:5000/shop:{label}@{}", Digest::of(MANIFEST.as_bytes()));
         (label.to_owned(), description, format!("shop/{label}.zip"))
     };
-    let versions: Vec<_> = ["9", "8", "7", "2"].map(ours).into();
+    let versions: Vec<_> = ["9", "8", "7", "6", "2"].map(ours).into();
     let shelf = shelf(Shelf {
         versions: [versions, vec![("theirs".into(), "by hand".into(), String::new())]].concat(),
         tag: Some(Digest::of(MANIFEST.as_bytes())),
@@ -265,7 +265,7 @@ async fn old_versions_go_with_their_tags_and_none_that_is_needed() {
     // The environment runs version 2, as the run does; 1 has nothing to do with it.
     let site = site_with(&sdk, BeanstalkPlan { version_label: "1".into(), ..live::tests::plan() });
     let prune = async |dry| staged(async |cx| site.prune_versions(cx, 1, dry).await).await.0;
-    assert_eq!(prune(true).await, Ok(vec!["8".to_owned(), "7".to_owned()]));
+    assert_eq!(prune(true).await, Ok(["8", "7", "6"].map(str::to_owned).into()));
     assert_eq!(prune(false).await, Ok(Vec::new()), "without a journal nobody knows which were good");
     assert!(shelf.lock().unwrap().deleted.is_empty());
     let directory = std::env::temp_dir().join(format!("beanline-old-{}", uuid::Uuid::new_v4().simple()));
@@ -278,6 +278,13 @@ async fn old_versions_go_with_their_tags_and_none_that_is_needed() {
         site.own(cx, "shop.local.elasticbeanstalk.com").await?;
         let good = good("8");
         site.book.get().unwrap().change(|journal| journal.remember(good.clone())).await?;
+        // Another site of the application: what it needs stays, and so does everything while that is not known.
+        let beside = site.context.journals.as_ref().unwrap()("shop", "prod.local.elasticbeanstalk.com");
+        let broken = beside.write("{", None).await.ok().unwrap();
+        assert_eq!(site.prune_versions(cx, 1, false).await?, Vec::<String>::new());
+        let mut journal: journal::SiteJournal = site.book.get().unwrap().look().await?;
+        journal.good = vec![self::good("6")];
+        beside.write(&serde_json::to_string(&journal).unwrap(), broken.as_ref()).await.ok().unwrap();
         site.prune_versions(cx, 1, false).await
     });
     let pruned = pruned.await.0;
@@ -285,7 +292,23 @@ async fn old_versions_go_with_their_tags_and_none_that_is_needed() {
     assert_eq!(pruned, Ok(vec!["7".to_owned()]));
     assert_eq!(shelf.lock().unwrap().deleted, ["7", "eb-7"]);
     let left: Vec<String> = shelf.lock().unwrap().versions.iter().map(|version| version.0.clone()).collect();
-    assert_eq!(left, ["9", "8", "2", "theirs"]);
+    assert_eq!(left, ["9", "8", "6", "2", "theirs"]);
+}
+
+#[tokio::test]
+async fn the_tag_that_live_pulls_by_is_not_moved_under_another_label() {
+    let name = image().image;
+    let digest = Digest::of(MANIFEST.as_bytes());
+    let version = |name: &str| ("1".to_owned(), format!("{name}@{digest} revision 1"), String::new());
+    let released = async |recorded: &str, pulled: &TaggedRef| {
+        let shelf = shelf(Shelf { versions: vec![version(recorded)], ..Shelf::default() });
+        let (sdk, _world) = world_with(&shelf).await;
+        let site = site_with(&sdk, BeanstalkPlan { version_label: "{bundle}".into(), ..live::tests::plan() });
+        let survey = Survey { application_exists: true, ..in_flight::survey("shop-0b0b0b0b") };
+        staged(async |cx| site.released(cx, &survey, pulled).await).await.0.unwrap()
+    };
+    assert_eq!(released(&name.to_string(), &name).await, Some(digest.clone()));
+    assert_eq!(released("registry.test/shop:another", &name).await, None);
 }
 
 fn good(label: &str) -> Good {
