@@ -1,5 +1,6 @@
 //! What a run tells the journal of its site, and what it finds there: it owns the site while it changes it.
 
+mod busy;
 mod object;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ use crate::engine::{StageCx, in_words};
 use crate::fault::Fault;
 use crate::image::Digest;
 use crate::inputs::OnBusy;
+use busy::busy;
 use object::JournalObject;
 
 /// Where the journal of an application's live CNAME is, when it is not in S3.
@@ -342,7 +344,10 @@ fn hand_over(journal: &mut SiteJournal, (good, previous): &(Good, Option<Previou
         _ => true,
     });
     journal.remember(good.clone());
-    if previous.is_some() {
+    // One that is known stays as it was known: since when it is not live, and whether it was rolled back from.
+    let is_new =
+        |new: &Previous| journal.previous.as_ref().is_none_or(|known| known.environment_id != new.environment_id);
+    if previous.as_ref().is_some_and(is_new) {
         journal.previous.clone_from(previous);
     }
 }
@@ -382,20 +387,5 @@ pub(super) fn previous_of(live: &Live, since: i64) -> Previous {
         version_label: live.version_label.clone(),
         since,
         is_withdrawn: false,
-    }
-}
-
-fn busy(live_cname: &str, owner: &Claim, limit: std::time::Duration) -> Fault {
-    let fault = match limit.is_zero() {
-        true => Fault::new(format!("another run has {live_cname}: nothing was changed")),
-        false => Fault::timed_out(format!(
-            "another run still has {live_cname} after {}: nothing was changed",
-            in_words(limit)
-        )),
-    };
-    let fault = fault.cause(format!("it is {owner}"));
-    match limit.is_zero() {
-        true => fault.hint("run again when it has ended, or set on_busy to wait"),
-        false => fault.hint("run again when it has ended, or raise deploy_timeout, which is how long a run waits"),
     }
 }

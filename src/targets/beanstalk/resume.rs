@@ -183,7 +183,8 @@ impl Beanstalk {
         let is_ours = good.key == self.context.run_key
             && good.digest == image.digest.as_str()
             && good.environment_id == live.environment_id
-            && good.version_label == live.version_label;
+            && good.version_label == live.version_label
+            && good.version_label == self.label();
         if !is_ours {
             return Ok(None);
         }
@@ -202,6 +203,10 @@ impl Beanstalk {
         };
         if instances.is_some_and(|all| all.iter().any(|instance| !instance.runs(&live.version_label))) {
             cx.note(format!("{name} shows this version, but not every instance runs it: it is deployed again"));
+            return Ok(None);
+        }
+        if !self.settings_diff(cx, name).await?.is_empty() {
+            cx.note(format!("{name} runs this version already, with other settings: it is deployed again"));
             return Ok(None);
         }
         cx.note(format!("{} runs this version already, deployed by run {}", environment.name, good.run));

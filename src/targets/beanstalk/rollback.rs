@@ -17,7 +17,7 @@ use crate::engine::undo::Undo;
 use crate::engine::{StageCx, in_words};
 use crate::fault::Fault;
 use crate::image::Digest;
-use crate::inputs::OnBusy;
+use crate::inputs::{OnBusy, Strategy};
 
 /// How the platform says that a swap is over; the names of both environments follow.
 const SWAPPED: &str = "Completed swapping CNAMEs for environments ";
@@ -45,6 +45,7 @@ impl Beanstalk {
         let journal = self.take_turn(cx, surveyed).await?;
         let survey = self.survey_standing(cx).await?;
         let live = live_of(&survey)?;
+        is_who_was_seen(surveyed, live)?;
         self.settled(cx, &live.environment_id, true).await?;
         let way = self.way_back(cx, &survey, journal.as_ref(), true).await?;
         way.change(&survey, live).into_iter().for_each(|change| cx.fact(Fact::Planned(change)));
@@ -99,9 +100,14 @@ impl Beanstalk {
             if known.is_some_and(is_live) {
                 return Ok(Way::Swapped);
             }
-            let found = match journal {
-                Some(_) => self.previous_by_journal(cx, known, waits).await?,
-                None => self.previous_by_events(cx, live).await?,
+            let found = match (journal, journal.and_then(|journal| unknown_live(journal, live))) {
+                // Live never passed everything: what did so last is what was live before.
+                (Some(_), Some(last)) => self.last_good(cx, last, live, waits).await?,
+                (Some(_), None) => self.previous_by_journal(cx, known, waits).await?,
+                (None, _) if self.plan.strategy == Strategy::Pair => {
+                    Err("without the journal nobody can tell whether the idle environment's version was good".into())
+                }
+                (None, _) => self.previous_by_events(cx, live).await?,
             };
             match found {
                 Ok(previous) => return Ok(Way::Swap(Box::new(previous))),
@@ -112,12 +118,35 @@ impl Beanstalk {
         for good in good.iter().filter(|good| good.version_label != live.version_label && !good.is_withdrawn) {
             let (application, label) = (&self.plan.application, &good.version_label);
             let ask = async || self.api.version(application, label).await;
-            if again(Some(cx), "DescribeApplicationVersions", ask).await?.is_some() {
-                return Ok(Way::Redeploy(good.clone()));
+            let Some(version) = again(Some(cx), "DescribeApplicationVersions", ask).await? else {
+                cx.note(format!("version {label} was good, and is not there any more"));
+                continue;
+            };
+            // Who may not look can still redeploy.
+            if matches!(self.api.has_object(&version.bucket, &version.key).await, Ok(false)) {
+                cx.note(format!("version {label} was good, and its bundle is gone"));
+                continue;
             }
-            cx.note(format!("version {label} was good, and is not there any more"));
+            return Ok(Way::Redeploy(good.clone()));
         }
         Err(nothing_back(live, journal))
+    }
+
+    /// The environment of the deployment that passed everything last, or why it cannot be live again.
+    async fn last_good(
+        &self,
+        cx: &StageCx,
+        last: &Good,
+        live: &Live,
+        waits: bool,
+    ) -> Result<Result<Environment, String>, Fault> {
+        let label = &last.version_label;
+        if last.environment_id == live.environment_id {
+            return Ok(Err(format!("{} was updated from version {label}", live.name)));
+        }
+        let found = self.settled(cx, &last.environment_id, waits).await?;
+        let found = found.filter(|found| !found.status.is_ending() && found.version_label == *label);
+        Ok(found.ok_or_else(|| format!("the environment of version {label} is gone")).and_then(|it| self.is_well(it)))
     }
 
     /// The environment that was live before, or why it cannot be live again.
@@ -301,6 +330,26 @@ impl Way {
             }
         }
     }
+}
+
+/// Whoever asked for a roll-back saw this one live: if it is another by now, going back further is not what was meant.
+fn is_who_was_seen(surveyed: &Survey, live: &Live) -> Result<(), Fault> {
+    let Some(seen) = &surveyed.live else { return Ok(()) };
+    if (&seen.environment_id, &seen.version_label) == (&live.environment_id, &live.version_label) {
+        return Ok(());
+    }
+    let in_words = |live: &Live| format!("{} with version {}", live.name, live.version_label);
+    Err(Fault::new(format!("{} is live by now, and nothing more was changed", in_words(live)))
+        .cause(format!("when this run began it was {}", in_words(seen)))
+        .cause("what a run had left in the middle was undone meanwhile, or another run deployed")
+        .hint("if that is what you want to be live, all is done; else run again"))
+}
+
+/// The last deployment that passed everything, when it is not what is live.
+fn unknown_live<'a>(journal: &'a SiteJournal, live: &Live) -> Option<&'a Good> {
+    let last = journal.good.iter().find(|good| !good.is_withdrawn)?;
+    let is_live = (&last.environment_id, &last.version_label) == (&live.environment_id, &live.version_label);
+    (!is_live).then_some(last)
 }
 
 /// Who is live.
