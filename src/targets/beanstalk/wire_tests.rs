@@ -29,6 +29,7 @@ mod play;
 mod scaled;
 mod settled;
 mod shop;
+mod shown;
 mod standing;
 mod told;
 mod troubled;

@@ -67,6 +67,33 @@ async fn a_previous_environment_that_is_not_well_is_passed_over() {
 }
 
 #[tokio::test]
+async fn what_never_passed_is_followed_by_what_passed_last() {
+    let (houses, journal) = deployed();
+    // Live was swapped in, and its run died before it handed over: the journal's previous is older than what was good.
+    let known = Some(previous("shop-old", "0", 1));
+    let journal = Journal { good: journal.good[1..].to_vec(), previous: known, ..journal };
+    let town = Town::new(houses, &journal).await;
+    let (back, _) = roll_back(&town, "run-1").await;
+    assert_eq!(back.map(|back| back.previous.map(|live| live.name)), Ok(Some("shop-0b0b0b0b".into())));
+    assert_eq!(town.standing()[0], ("shop-0a0a0a0a", "shop", "1".to_owned()));
+}
+
+#[tokio::test]
+async fn nobody_goes_back_from_what_was_not_seen() {
+    let (houses, journal) = deployed();
+    let town = Town::new(houses, &journal).await;
+    let site = town.site("run-1", |_| ());
+    let back = told(async |cx| {
+        let seen = site.survey_standing(cx).await?;
+        let live = seen.live.clone().map(|live| Live { version_label: "3".into(), ..live });
+        site.roll_back(cx, &Survey { live, ..seen }).await
+    });
+    let why = back.await.0.unwrap_err();
+    assert!(why.starts_with("shop-0b0b0b0b with version 2 is live by now, and nothing more was changed"), "{why}");
+    assert!(town.changes().is_empty());
+}
+
+#[tokio::test]
 async fn a_dry_run_names_the_way_back_and_changes_nothing() {
     let (houses, journal) = deployed();
     let town = Town::new(houses, &journal).await;
