@@ -1,9 +1,9 @@
 //! What the platform allows and what it is set to: deployment policies, quotas, a database of an environment's own.
 
 use super::shop::Shop;
-use super::told::deploy;
+use super::told::{deploy, undo};
 use super::*;
-use crate::inputs::Strategy;
+use crate::inputs::{OptionSetting, Secret, Strategy};
 use crate::local::control::state::State as CloudState;
 
 fn blue_green() -> BeanstalkPlan {
@@ -64,4 +64,41 @@ async fn a_coupled_database_is_refused_before_anything_is_made() {
     let why = deploy(&shop.run("run-1", blue_green())).await.standing.unwrap_err();
     assert!(why.contains("has a database of its own"), "{why}");
     assert_nothing_changed(&shop);
+}
+
+#[tokio::test(start_paused = true)]
+async fn settings_in_place_are_a_step_before_the_version_and_both_are_put_back() {
+    let shop = Shop::open().await;
+    let timeout = setting(4, "aws:elasticbeanstalk:command", "Timeout", "300");
+    shop.environment("shop-prod", &timeout).await;
+    let wanted = OptionSetting {
+        namespace: "aws:elasticbeanstalk:command".into(),
+        option: "Timeout".into(),
+        resource: None,
+        value: Secret::open("600"),
+    };
+    let plan = BeanstalkPlan {
+        live: "shop-prod".into(),
+        strategy: Strategy::InPlace,
+        option_settings: vec![wanted],
+        ..blue_green()
+    };
+    let timeout = || shop.seen("shop-prod").settings["aws:elasticbeanstalk:command"]["Timeout"].clone();
+    let site = shop.run("run-1", plan);
+    let told = deploy(&site).await;
+    assert_eq!(told.standing, Ok(Standing::InPlace), "{:#?}", told.said);
+    assert_eq!((shop.count("UpdateEnvironment"), timeout().as_str()), (2, "600"));
+    let place = |of: fn(&Undo) -> bool| told.undo.iter().position(of).unwrap();
+    // Newest first.
+    let settings = place(|undo| matches!(undo, Undo::RestoreSettings { .. }));
+    assert!(place(|undo| matches!(undo, Undo::Redeploy { .. })) < settings, "{:?}", told.undo);
+
+    let mut backwards = told;
+    backwards.undo.sort_by_key(Undo::rank);
+    for time in ["once", "twice"] {
+        assert_eq!(undo(&site, &backwards).await, Ok(()), "{time}");
+        let label = shop.seen("shop-prod").version_label;
+        assert_eq!((timeout().as_str(), label.as_deref()), ("300", Some("1")), "{time}");
+    }
+    assert!(shop.store.read(|state| state.templates.is_empty()), "the saved settings have served");
 }
