@@ -11,6 +11,7 @@ mod again;
 mod bad_input;
 mod cancelled;
 mod cleanup;
+mod configure;
 mod deploy_by_tag;
 mod failures;
 mod in_place;
