@@ -280,7 +280,9 @@ impl Beanstalk {
 
     /// `repository:tag@digest`, then what is nice to know, as much as there is room for.
     fn description(&self, image: &ImageToDeploy) -> String {
-        let mut text = format!("{}@{}", image.image, image.digest);
+        // The digest tells images apart: it is never what is cut off.
+        let (name, digest) = (image.image.to_string(), image.digest.as_str());
+        let mut text = format!("{}@{digest}", cut(&name, DESCRIPTION - 1 - digest.len()));
         let more = [
             Some(format!(" revision {}", self.context.revision)),
             self.context.run_url.as_ref().map(|url| format!(" {url}")),
@@ -290,7 +292,7 @@ impl Beanstalk {
                 text.push_str(&part);
             }
         }
-        cut(&text, DESCRIPTION).to_owned()
+        text
     }
 }
 
