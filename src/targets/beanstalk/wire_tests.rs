@@ -8,8 +8,9 @@ use std::time::Duration;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_elasticbeanstalk::config::Credentials;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::routing::{any, post};
+use bytes::Bytes;
 
 use super::*;
 use crate::clock::Clock;
@@ -45,11 +46,13 @@ type Answer = Box<dyn FnMut(&Fields) -> (u16, String) + Send>;
 struct World {
     answer: Answer,
     asked: Vec<String>,
+    /// Objects that were put: their path, how they are to be encrypted, and their bytes.
+    put: Vec<(String, String, Vec<u8>)>,
 }
 
 /// A server that answers as `answer` says; every object may be put.
 async fn world(answer: impl FnMut(&Fields) -> (u16, String) + Send + 'static) -> (SdkConfig, Arc<Mutex<World>>) {
-    let world = Arc::new(Mutex::new(World { answer: Box::new(answer), asked: Vec::new() }));
+    let world = Arc::new(Mutex::new(World { answer: Box::new(answer), asked: Vec::new(), put: Vec::new() }));
     let ask = async |State(world): State<Arc<Mutex<World>>>, headers: HeaderMap, body: String| {
         let fields = fields_of(&headers, &body);
         let (status, body) = {
@@ -62,7 +65,12 @@ async fn world(answer: impl FnMut(&Fields) -> (u16, String) + Send + 'static) ->
         }
         (StatusCode::from_u16(status).unwrap(), [("x-amzn-requestid", "request-1")], body)
     };
-    let routes = axum::Router::new().route("/", post(ask)).route("/{*object}", any(async || StatusCode::OK));
+    let put = async |State(world): State<Arc<Mutex<World>>>, uri: Uri, headers: HeaderMap, body: Bytes| {
+        let encryption = headers.get("x-amz-server-side-encryption").map_or("", |it| it.to_str().unwrap());
+        world.lock().unwrap().put.push((uri.path().to_owned(), encryption.to_owned(), body.to_vec()));
+        StatusCode::OK
+    };
+    let routes = axum::Router::new().route("/", post(ask)).route("/{*object}", any(put));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let server = axum::serve(listener, routes.with_state(world.clone()));
@@ -142,6 +150,21 @@ async fn staged<T>(work: impl AsyncFnOnce(&StageCx) -> Result<T, Fault>) -> (Res
         }
     }
     (result.map_err(|_| why), retried)
+}
+
+/// What `work` warns of as a stage.
+async fn warnings<T>(work: impl AsyncFnOnce(&StageCx) -> Result<T, Fault>) -> Vec<String> {
+    let (sender, mut receiver) = events();
+    let engine = Engine::new(sender, Cancel::never(), Rc::new(|_, _| Box::pin(async { Ok(()) })));
+    assert!(engine.stage(Stage::Deploy, Duration::from_secs(60), work).await.is_ok());
+    drop(engine);
+    let mut said = Vec::new();
+    while let Some(event) = receiver.next().await {
+        if let EventKind::StageWarning { text, .. } = event.kind {
+            said.push(text);
+        }
+    }
+    said
 }
 
 fn image() -> ImageToDeploy {

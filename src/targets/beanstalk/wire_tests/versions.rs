@@ -140,7 +140,11 @@ async fn who_may_not_put_images_names_the_tag_that_people_use() {
     let shelf = shelf(Shelf { puts_are_denied: true, ..Shelf::default() });
     let (sdk, _world) = world_with(&shelf).await;
     let site = site(&sdk);
-    assert_eq!(make(&site).await, Ok("2".into()));
+    let bundle = bundle::Bundle::default();
+    let said = warnings(async |cx| site.make_version(cx, &in_ecr(), &bundle).await).await;
+    let [warning] = said.as_slice() else { panic!("one warning: {said:?}") };
+    assert!(warning.contains("ecr:PutImage") && warning.contains("\"Effect\":\"Allow\""), "{warning}");
+    assert_eq!(site.pulled_as().unwrap().tag.to_string(), "2");
     let key = shelf.lock().unwrap().versions[0].2.clone();
     // Who may by now still finds the version that is there.
     shelf.lock().unwrap().puts_are_denied = false;
@@ -220,7 +224,7 @@ async fn an_image_for_another_processor_is_refused() {
 
 #[tokio::test]
 async fn the_login_for_another_registry_is_written_for_the_instances_and_named() {
-    let (sdk, _world) = world(|fields| match fields["Action"].as_str() {
+    let (sdk, world) = world(|fields| match fields["Action"].as_str() {
         "CreateStorageLocation" => ok("CreateStorageLocation", "<S3Bucket>bundles</S3Bucket>"),
         action => ok(action, "<ApplicationVersions/>"),
     })
@@ -246,6 +250,12 @@ async fn the_login_for_another_registry_is_written_for_the_instances_and_named()
     }
     assert!(notes.contains(&format!("log in to registry.test with s3://bundles/{}", place.key)), "{notes}");
     assert!(!notes.contains("obvious-fake") && site.pulled_as() == Some(image.image));
+    let put = world.lock().unwrap().put.clone();
+    let (_, encryption, bytes) = put.iter().find(|put| put.0.ends_with(&place.key)).unwrap();
+    assert_eq!(encryption, "AES256");
+    // `me:obvious-fake`, as docker writes it.
+    let written: Value = serde_json::from_slice(bytes).unwrap();
+    assert_eq!(written, json!({ "auths": { "registry.test": { "auth": "bWU6b2J2aW91cy1mYWtl" } } }));
 }
 
 #[tokio::test]
