@@ -4,12 +4,17 @@ use super::support::{App, Run, World, conclusions};
 
 const ONE: &str = "5151515151515151515151515151515151515151";
 const TWO: &str = "5252525252525252525252525252525252525252";
+const BAD: &str = "5454545454545454545454545454545454545454";
+const NEXT: &str = "5656565656565656565656565656565656565656";
 const NIGHT: &str = "5353535353535353535353535353535353535353";
 
 fn clean_up(world: &World, more: &[(&str, &str)]) -> Run {
     let cut = ["image", "context", "test_command", "test_reports", "acceptance_command", "create_repository"];
     let mut inputs: Vec<(&str, &str)> = cut.iter().map(|name| (*name, "")).collect();
-    inputs.extend([("run", "cleanup"), ("keep_versions", "none")]);
+    inputs.push(("run", "cleanup"));
+    if !more.iter().any(|(name, _)| *name == "keep_versions") {
+        inputs.push(("keep_versions", "none"));
+    }
     world.ship(NIGHT, &[&inputs[..], more].concat())
 }
 
@@ -37,5 +42,37 @@ fn a_previous_environment_goes_when_its_time_is_over() {
     assert_eq!(world.live("/").as_deref(), Some("two"));
     let checks = conclusions(&world.github, NIGHT);
     assert_eq!(checks.keys().collect::<Vec<_>>(), ["beanline", "shop / check", "shop / clean up"]);
+    world.end();
+}
+
+/// The labels of the versions that are there, oldest first.
+fn versions(world: &World) -> Vec<String> {
+    let versions = world.state()["versions"].clone();
+    versions.as_array().unwrap().iter().map(|version| version["label"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn versions_that_never_were_good_go_with_bundle_and_tag() {
+    let Some(world) = World::new() else { return };
+    world.app(&App::version("one"));
+    world.ship(ONE, &[]).expect(0);
+    world.app(&App::version("bad"));
+    let rejected = ("acceptance_command", "[ $BEANLINE_PLACE != candidate ] || exit 6");
+    world.ship(BAD, &[rejected]).expect(15);
+    world.app(&App::version("next"));
+    // The deployment itself keeps two: none has to go yet.
+    world.ship(NEXT, &[("keep_versions", "2")]).expect(0);
+    assert_eq!(versions(&world), [ONE, BAD, NEXT]);
+
+    let keep_one = [("keep_versions", "1")];
+    let dry = clean_up(&world, &[&keep_one[..], &[("dry_run", "true")]].concat()).expect(0);
+    dry.says(&format!("to do: delete version {BAD}")).never_says(&format!("delete version {ONE}"));
+    assert_eq!(versions(&world), [ONE, BAD, NEXT]);
+    let deleted = clean_up(&world, &keep_one).expect(0).says("deleted with bundle and tag, since keep_versions is 1: ");
+    deleted.says(BAD);
+    // What was good stays, to roll back to.
+    assert_eq!(versions(&world), [ONE, NEXT]);
+    assert_eq!((world.calls("DeleteApplicationVersion"), world.calls("BatchDeleteImage")), (1, 1));
+    assert_eq!(world.live("/").as_deref(), Some("next"));
     world.end();
 }

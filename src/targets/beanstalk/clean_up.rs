@@ -67,7 +67,7 @@ impl Beanstalk {
         let Some(keep) = self.plan.keep_versions else { return Ok(()) };
         let gone = self.prune_versions(cx, keep, false).await?;
         if !gone.is_empty() {
-            cx.note(format!("deleted with their bundles, since {keep} versions are kept: {}", gone.join(", ")));
+            cx.note(format!("deleted with bundle and tag, since keep_versions is {keep}: {}", gone.join(", ")));
         }
         Ok(())
     }
