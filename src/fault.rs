@@ -14,12 +14,31 @@ pub struct Fault {
     lines: Vec<String>,
     hints: Vec<String>,
     timed_out: bool,
+    // In a box: errors travel by value, and few have one.
+    spot: Option<Box<Spot>>,
+}
+
+/// Where in what the user wrote something went wrong, as whoever found it names the place. A stage, which knows the file,
+/// makes a line of the repository of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Spot {
+    /// A step, by the name that it has for whoever carries it out.
+    Step(String),
+    /// A line, counted from 1.
+    Line(u32),
 }
 
 impl Fault {
     /// A fault that says what could not be done.
     pub fn new(what: impl Into<String>) -> Self {
-        Self { what: what.into(), causes: Vec::new(), lines: Vec::new(), hints: Vec::new(), timed_out: false }
+        Self {
+            what: what.into(),
+            causes: Vec::new(),
+            lines: Vec::new(),
+            hints: Vec::new(),
+            timed_out: false,
+            spot: None,
+        }
     }
 
     /// A fault whose reason is that a time limit was reached.
@@ -57,6 +76,17 @@ impl Fault {
     pub fn lines(mut self, lines: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.lines.extend(lines.into_iter().map(Into::into));
         self
+    }
+
+    /// Says where in what the user wrote it is.
+    pub fn at(mut self, spot: Spot) -> Self {
+        self.spot = Some(Box::new(spot));
+        self
+    }
+
+    /// Where in what the user wrote it is, if that is known.
+    pub fn spot(&self) -> Option<&Spot> {
+        self.spot.as_deref()
     }
 
     /// What could not be done.

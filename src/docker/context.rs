@@ -1,12 +1,15 @@
-//! The build context: a directory as a tar file, without what `.dockerignore` leaves out.
+//! The build context: a directory, what of it is sent, and the tar file for a daemon without BuildKit.
 
-use std::fs::Metadata;
+pub(super) mod follow;
+pub(super) mod walk;
+
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-use super::ignore::Ignore;
+use super::ignore::{Ignore, Match};
 use super::tarball::{TarBuilder, append};
 use crate::fault::Fault;
+use walk::{Selection, about, walk};
 
 /// A directory that is about to be sent.
 #[derive(Debug)]
@@ -14,6 +17,17 @@ pub(super) struct Context {
     root: PathBuf,
     dockerfile: PathBuf,
     ignore: Ignore,
+}
+
+/// Whether `.dockerignore` keeps a path, relative to the context, out of what is sent.
+///
+/// # Errors
+/// There is no such context, no Dockerfile in it, or a line of `.dockerignore` is no pattern.
+pub fn leaves_out(root: &Path, dockerfile: &str, path: &Path) -> Result<bool, Fault> {
+    let ignore = Context::open(root, dockerfile)?.ignore;
+    let mut above: Vec<&Path> = path.ancestors().filter(|part| !part.as_os_str().is_empty()).collect();
+    above.reverse();
+    Ok(ignore.excludes(above.into_iter().fold(Match::default(), |within, part| ignore.hold(part, within))))
 }
 
 impl Context {
@@ -53,7 +67,14 @@ impl Context {
                 Err(error) => return Err(unusable().because(error)),
             }
         }
-        Ok(Self { root: root.to_owned(), dockerfile, ignore })
+        let unusable = || Fault::new(what).cause(format!("the build context {} cannot be used", root.display()));
+        let root = root.canonicalize().map_err(|error| unusable().because(error))?;
+        Ok(Self { root, dockerfile, ignore })
+    }
+
+    /// The directory, without symbolic links on the way to it.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
     }
 
     /// Writes the tar file: names in order, everything owned by root, permissions and symbolic links kept.
@@ -61,49 +82,12 @@ impl Context {
     /// # Errors
     /// A file cannot be read; the error names it.
     pub(super) fn write(self, tar: &mut TarBuilder) -> io::Result<()> {
-        self.directory(Path::new(""), &mut Vec::new(), tar)
-    }
-
-    /// `pending` are the excluded directories on the way here, written when something in them is kept.
-    fn directory(&self, at: &Path, pending: &mut Vec<(PathBuf, Metadata)>, tar: &mut TarBuilder) -> io::Result<()> {
-        let here = self.root.join(at);
-        let mut names: Vec<_> = std::fs::read_dir(&here)
-            .and_then(|entries| entries.map(|entry| Ok(entry?.file_name())).collect())
-            .map_err(|error| about(&here, error))?;
-        names.sort_unstable();
-        for name in names {
-            let (path, disk) = (at.join(&name), here.join(&name));
-            let facts = std::fs::symlink_metadata(&disk).map_err(|error| about(&disk, error))?;
-            let excluded = self.ignore.excludes(&path) && !self.is_always_sent(&path);
-            if excluded && !(facts.is_dir() && self.must_walk(&path)) {
-                continue;
-            }
-            let is_directory = facts.is_dir();
-            pending.push((path.clone(), facts));
-            let waiting = pending.len();
-            if !excluded {
-                for (path, facts) in pending.drain(..) {
-                    let disk = self.root.join(&path);
-                    append(tar, &disk, &path, &facts).map_err(|error| about(&disk, error))?;
-                }
-            }
-            if is_directory {
-                self.directory(&path, pending, tar)?;
-            }
-            // Still waiting after its own directory was walked: nothing in it is kept.
-            if excluded && pending.len() == waiting {
-                pending.pop();
-            }
-        }
-        Ok(())
-    }
-
-    fn must_walk(&self, directory: &Path) -> bool {
-        self.ignore.may_keep_below(directory) || self.dockerfile.starts_with(directory)
-    }
-
-    fn is_always_sent(&self, path: &Path) -> bool {
-        path == self.dockerfile || path == Path::new(".dockerignore")
+        let always = vec![self.dockerfile, PathBuf::from(".dockerignore")];
+        let selection = Selection { ignore: self.ignore, always, ..Selection::default() };
+        walk(&self.root, &selection, &mut |path, facts| {
+            let disk = self.root.join(path);
+            append(tar, &disk, path, facts).map_err(|error| about(&disk, error))
+        })
     }
 }
 
@@ -118,14 +102,6 @@ fn inside(path: &str) -> Option<PathBuf> {
         }
     }
     Some(clean)
-}
-
-fn about(path: &Path, error: io::Error) -> io::Error {
-    // A broken pipe is about the daemon's end.
-    if error.kind() == io::ErrorKind::BrokenPipe {
-        return error;
-    }
-    io::Error::new(error.kind(), format!("could not read {}: {error}", path.display()))
 }
 
 #[cfg(test)]

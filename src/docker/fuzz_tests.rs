@@ -8,7 +8,7 @@ use bollard_buildkit_proto::google::protobuf::Timestamp;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::ignore::Ignore;
+use super::ignore::{Ignore, Match};
 use super::output::Lines;
 use super::progress::Progress;
 use crate::fuzz_driver::{fuzz, run};
@@ -46,7 +46,7 @@ fn fuzz_patterns_of_what_stays_out_of_the_context() {
         match Ignore::parse(&text) {
             Ok(ignore) => {
                 for path in ["a", "a/b/c.txt", ".git", "node_modules/x", "é/[b]"] {
-                    ignore.excludes(Path::new(path));
+                    ignore.excludes(ignore.hold(Path::new(path), Match::default()));
                     ignore.may_keep_below(Path::new(path));
                 }
             }

@@ -2,17 +2,53 @@
 
 use std::path::{Component, Path};
 
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use globset::{Glob, GlobBuilder, GlobSet};
 
-/// Rules in the order of the file; the last that matches wins.
+/// Patterns in the order of the file; the last that matches wins.
 #[derive(Debug, Default)]
-pub(super) struct Ignore(Vec<Rule>);
+pub(super) struct Ignore {
+    /// Those of all rules, so that a path is held against them once.
+    globs: GlobSet,
+    /// To which rule each glob belongs.
+    rule_of: Vec<usize>,
+    rules: Vec<Rule>,
+    /// Whether what no rule matches stays out.
+    closed: bool,
+}
 
 #[derive(Debug)]
 struct Rule {
-    globs: GlobSet,
-    /// The pattern's parts, when it begins with `!`.
+    /// The pattern's parts, when it keeps what it matches.
     keeps: Option<Vec<String>>,
+}
+
+/// The last rule that matches a path or a directory it lies in. What a directory got is handed on to what is in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Match(Option<usize>);
+
+/// Rules on their way into one set.
+#[derive(Default)]
+struct Gathered {
+    globs: Vec<Glob>,
+    rule_of: Vec<usize>,
+    rules: Vec<Rule>,
+}
+
+impl Gathered {
+    fn add(&mut self, pattern: &str, keeps: bool) -> Result<(), globset::Error> {
+        let parts = clean(pattern);
+        let glob = |glob: &String| GlobBuilder::new(glob).literal_separator(true).backslash_escape(true).build();
+        for glob in globs_of(&parts).iter().map(glob).collect::<Result<Vec<_>, _>>()? {
+            self.globs.push(glob);
+            self.rule_of.push(self.rules.len());
+        }
+        self.rules.push(Rule { keeps: keeps.then_some(parts) });
+        Ok(())
+    }
+
+    fn done(self, closed: bool) -> Result<Ignore, globset::Error> {
+        Ok(Ignore { globs: GlobSet::new(self.globs)?, rule_of: self.rule_of, rules: self.rules, closed })
+    }
 }
 
 impl Ignore {
@@ -21,36 +57,58 @@ impl Ignore {
     /// # Errors
     /// A sentence with the number of the line that is no pattern.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let mut rules = Vec::new();
+        let mut gathered = Gathered::default();
         for (at, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
             if line.starts_with('#') || line.trim().is_empty() {
                 continue;
             }
             let refused = |why: String| format!("line {} is no pattern: {why}", at + 1);
-            let (keeps, pattern) = match line.trim().strip_prefix('!') {
-                Some(rest) => (true, rest.trim()),
-                None => (false, line.trim()),
-            };
+            let (pattern, keeps) = signed(line);
             if pattern.is_empty() {
                 return Err(refused("`!` stands alone".into()));
             }
-            let parts = clean(pattern);
-            let mut globs = GlobSetBuilder::new();
-            for glob in globs_of(&parts) {
-                let glob = GlobBuilder::new(&glob).literal_separator(true).backslash_escape(true).build();
-                globs.add(glob.map_err(|error| refused(error.to_string()))?);
-            }
-            let globs = globs.build().map_err(|error| refused(error.to_string()))?;
-            rules.push(Rule { globs, keeps: keeps.then_some(parts) });
+            gathered.add(pattern, keeps).map_err(|error| refused(error.to_string()))?;
         }
-        Ok(Self(rules))
+        gathered.done(false).map_err(|error| format!("its patterns are too many: {error}"))
     }
 
-    /// Whether a path, relative to the context, stays out of it. A rule that matches a directory it lies in counts.
-    pub(super) fn excludes(&self, path: &Path) -> bool {
-        let matches =
-            |rule: &&Rule| path.ancestors().any(|path| !path.as_os_str().is_empty() && rule.globs.is_match(path));
-        self.0.iter().rev().find(matches).is_some_and(|rule| rule.keeps.is_none())
+    /// Takes the patterns that the daemon read out of such a file.
+    ///
+    /// # Errors
+    /// One of them is no pattern.
+    pub(super) fn of(patterns: &[String]) -> Result<Self, globset::Error> {
+        let mut gathered = Gathered::default();
+        for (pattern, keeps) in patterns.iter().map(|pattern| signed(pattern)) {
+            gathered.add(pattern, keeps)?;
+        }
+        gathered.done(false)
+    }
+
+    /// Leaves out all that no pattern matches. What is no pattern matches nothing: the daemon looks for it and says so.
+    ///
+    /// # Errors
+    /// They are too many.
+    pub(super) fn all_but(patterns: &[String]) -> Result<Self, globset::Error> {
+        let mut gathered = Gathered::default();
+        for pattern in patterns {
+            // A rule that is not there keeps nothing.
+            let _ = gathered.add(pattern, true);
+        }
+        gathered.done(true)
+    }
+
+    /// Holds a path, relative to the context, against the rules; `within` is what its directory got.
+    pub(super) fn hold(&self, path: &Path, within: Match) -> Match {
+        let own = self.globs.matches(path).into_iter().filter_map(|glob| self.rule_of.get(glob).copied()).max();
+        within.max(Match(own))
+    }
+
+    /// Whether a path that got this stays out of the context.
+    pub(super) fn excludes(&self, found: Match) -> bool {
+        match found.0.and_then(|rule| self.rules.get(rule)) {
+            Some(rule) => rule.keeps.is_none(),
+            None => self.closed,
+        }
     }
 
     /// Whether a `!` rule might match something inside an excluded directory, which must then be walked.
@@ -73,7 +131,15 @@ impl Ignore {
             }
             true
         };
-        self.0.iter().filter_map(|rule| rule.keeps.as_ref()).any(possible)
+        self.rules.iter().filter_map(|rule| rule.keeps.as_ref()).any(possible)
+    }
+}
+
+/// A pattern without its sign, and whether the sign was the `!` that keeps.
+fn signed(pattern: &str) -> (&str, bool) {
+    match pattern.trim().strip_prefix('!') {
+        Some(rest) => (rest.trim(), true),
+        None => (pattern.trim(), false),
     }
 }
 
@@ -144,6 +210,13 @@ fn choices(part: &str) -> Vec<String> {
 mod tests {
     use super::*;
 
+    /// Whether a path stays out when the directories that it lies in were asked about first.
+    fn excluded(ignore: &Ignore, path: &str) -> bool {
+        let mut above: Vec<_> = Path::new(path).ancestors().filter(|path| !path.as_os_str().is_empty()).collect();
+        above.reverse();
+        ignore.excludes(above.into_iter().fold(Match::default(), |within, path| ignore.hold(path, within)))
+    }
+
     #[test]
     fn paths_are_excluded_as_docker_excludes_them() {
         let cases: &[(&str, &[&str], &[&str])] = &[
@@ -177,8 +250,8 @@ mod tests {
         ];
         for (text, out, kept) in cases {
             let ignore = Ignore::parse(text).unwrap();
-            out.iter().for_each(|path| assert!(ignore.excludes(Path::new(path)), "{text}: {path} should be out"));
-            kept.iter().for_each(|path| assert!(!ignore.excludes(Path::new(path)), "{text}: {path} should be kept"));
+            out.iter().for_each(|path| assert!(excluded(&ignore, path), "{text}: {path} should be out"));
+            kept.iter().for_each(|path| assert!(!excluded(&ignore, path), "{text}: {path} should be kept"));
         }
     }
 
@@ -189,6 +262,17 @@ mod tests {
             assert_eq!(ignore.may_keep_below(Path::new(directory)), walked, "{directory}");
         }
         assert!(Ignore::parse("*\n!**/x").unwrap().may_keep_below(Path::new("a/b")));
+    }
+
+    #[test]
+    fn the_daemon_may_ask_for_some_paths_only() {
+        let only = Ignore::all_but(&["src/*.rs".to_owned(), "[".to_owned(), "/docs".to_owned()]).unwrap();
+        for (path, out) in [("src/a.rs", false), ("src", true), ("docs/a/b", false), ("[", true), ("x", true)] {
+            assert_eq!(excluded(&only, path), out, "{path}");
+        }
+        assert!(only.may_keep_below(Path::new("src")) && !only.may_keep_below(Path::new("x")));
+        let sent = Ignore::of(&["#a".to_owned(), "*.md".to_owned(), "!b.md".to_owned()]).unwrap();
+        assert!(excluded(&sent, "#a") && excluded(&sent, "c.md") && !excluded(&sent, "b.md"));
     }
 
     #[test]

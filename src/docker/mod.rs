@@ -4,6 +4,7 @@
 //! daemon's own, driven over a session that serves secrets and registry credentials ([`session`]).
 
 mod again;
+mod archive;
 mod build;
 mod container;
 mod context;
@@ -33,8 +34,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use archive::Archive;
 pub use build::BuildRequest;
 pub use container::ContainerSpec;
+pub use context::leaves_out;
 pub use facts::{ContainerFacts, ImageFacts};
 pub use output::Ended;
 pub use own::OwnImage;

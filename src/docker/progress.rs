@@ -9,7 +9,10 @@ use super::output::Lines;
 use crate::engine::in_words;
 
 /// Lines of a step that are kept for its failure.
-const LINES_KEPT: usize = 20;
+pub(super) const LINES_KEPT: usize = 20;
+
+/// How the step is named that looks for a cache (BuildKit's `solver/llbsolver`).
+const CACHE_IMPORT: &str = "importing cache manifest from ";
 
 /// What is known about a build so far.
 #[derive(Default)]
@@ -99,8 +102,12 @@ impl Progress {
         let took = vertex.started.as_ref().map_or(0, |started| nanoseconds(completed) - nanoseconds(started));
         let took = in_words(Duration::from_nanos(took.try_into().unwrap_or_default()));
         let cancelled = vertex.error.contains("context canceled");
+        // The build goes on without it.
+        let missing_cache = step.name.starts_with(CACHE_IMPORT) && !vertex.error.is_empty();
         let outcome = if vertex.cached {
             "CACHED".to_owned()
+        } else if missing_cache {
+            format!("not used, {}", vertex.error)
         } else if vertex.error.is_empty() {
             format!("done in {took}")
         } else if cancelled {
@@ -114,7 +121,7 @@ impl Progress {
         if shown {
             line(ending);
         }
-        if !vertex.error.is_empty() && !cancelled && self.failed.is_none() {
+        if !vertex.error.is_empty() && !cancelled && !missing_cache && self.failed.is_none() {
             self.failed = Some(vertex.digest.clone());
         }
     }
@@ -241,6 +248,17 @@ mod tests {
         let failed = progress.failed().unwrap();
         assert_eq!((failed.name.as_str(), failed.error.as_str()), ("[1] RUN 1", "exit code: 3"));
         assert_eq!(failed.lines, (10..30).map(|number: i32| number.to_string()).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_cache_that_is_not_there_is_told_and_is_no_failure() {
+        let name = "importing cache manifest from r/shop:1".to_owned();
+        let missing = Vertex { name, error: "r/shop:1: not found".into(), ..step("1", at(1), at(1)) };
+        let failed = Vertex { error: "exit code: 3".into(), ..step("2", at(1), at(3)) };
+        let mut progress = Progress::default();
+        let lines = rendered(&mut progress, vec![status(vec![missing], vec![]), status(vec![failed], vec![])]);
+        assert_eq!(lines[1], "importing cache manifest from r/shop:1: not used, r/shop:1: not found");
+        assert_eq!(progress.failed().unwrap().name, "[2] RUN 2");
     }
 
     #[test]

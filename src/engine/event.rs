@@ -226,6 +226,8 @@ pub enum Fact {
     Platform { at: String, severity: String, message: String },
     /// The live environment before this run, and the version it ran.
     Previous { name: String, version: String },
+    /// Something wrong in a file of the repository.
+    Flaw(Flaw),
     /// Something that is still there after the run, why, and how to remove it.
     Kept { what: String, why: String, command: Option<String> },
     /// A change that is to be made, or would be: they come in order.
@@ -241,6 +243,19 @@ pub enum Role {
     Live,
     /// Was there before, and is given the new image itself.
     Updated,
+}
+
+/// Something wrong in a file of the repository, at the line where it is to be mended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flaw {
+    /// The file, relative to the repository.
+    pub path: String,
+    /// The line, counted from 1.
+    pub line: u32,
+    /// What went wrong, in one line.
+    pub title: String,
+    /// The same at length.
+    pub message: String,
 }
 
 /// Counts and failures from a test report.

@@ -183,14 +183,14 @@ inputs! {
         built build_target = Taken("the last stage"), "stage of the Dockerfile that is shipped";
         built build_args = Nothing, "build arguments, KEY=VALUE lines";
         built build_secrets = Nothing,
-            "secrets for RUN --mount=type=secret, ID=VALUE lines; a bare ID takes the variable of that name";
-        later build_ssh = Nothing, "SSH agent or keys for RUN --mount=type=ssh";
+            "secrets for RUN --mount=type=secret, one a line: ID=VALUE, a bare ID for the variable of that name, or id=ID,src=FILE";
+        built build_ssh = Nothing, "SSH agents for RUN --mount=type=ssh: default, ID or ID=/path/of/agent.sock lines";
         later build_contexts = Nothing, "further named contexts, NAME=PATH lines";
         built build_platform = Taken("the daemon's"), "platform, such as linux/amd64";
-        built labels = Nothing, "labels on the image, KEY=VALUE lines";
-        later cache_from = Nothing, "where BuildKit reads its cache from";
-        later cache_to = Nothing, "where BuildKit writes its cache to";
-        later cache_archive = Nothing, "file that carries the cache between runs";
+        built labels = Taken("revision, source, created, version"), "labels on the image, KEY=VALUE lines; a line none leaves out those by default";
+        built cache_from = Nothing, "images whose cache BuildKit uses, one a line";
+        built cache_to = Nothing, "where BuildKit writes its cache to: inline, which is into the image";
+        built cache_archive = Nothing, "file that carries the build cache between runs: loaded before the build, written after it";
         built pull = Is("false"), "ask for base images anew: true or false";
         built no_cache = Is("false"), "build without the cache: true or false";
     }

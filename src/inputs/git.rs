@@ -1,9 +1,15 @@
 //! The commit that is checked out, read from `.git` without git: the last source when no CI tells it.
 
+mod commit_time;
+mod remote;
+
 use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
 
 use super::ci::commit;
 use super::files::ReadFile;
+pub(super) use remote::page;
 
 /// What `HEAD` says.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,11 +24,7 @@ pub(super) struct Head {
 /// commit, and where refs are kept in a way we do not read (reftable).
 pub(super) fn head(directory: &Path, read_file: ReadFile<'_>) -> Option<Head> {
     let (git, text) = directory.ancestors().find_map(|directory| git_directory(directory, read_file))?;
-    // A worktree keeps its own HEAD; branches lie with the repository it belongs to (gitrepository-layout).
-    let common = match read_file(&git.join("commondir")) {
-        Ok(path) => git.join(path.trim()),
-        Err(_) => git.clone(),
-    };
+    let common = common(&git, read_file);
     let mut text = text.trim().to_owned();
     let mut branch = None;
     // A symbolic ref may point to another one; git itself follows five.
@@ -32,6 +34,26 @@ pub(super) fn head(directory: &Path, read_file: ReadFile<'_>) -> Option<Head> {
         text = read_ref(&git, &common, &name, read_file)?;
     }
     commit(&text).map(|revision| Head { revision, branch })
+}
+
+/// Where the repository that `directory`, an absolute path, lies in was cloned from, as git's configuration has it.
+pub(super) fn origin(directory: &Path, read_file: ReadFile<'_>) -> Option<String> {
+    let (git, _) = directory.ancestors().find_map(|directory| git_directory(directory, read_file))?;
+    let config = read_file(&common(&git, read_file).join("config")).ok()?;
+    remote::origin(&config).map(str::to_owned)
+}
+
+/// When a commit of the repository that `directory`, an absolute path, lies in was made. Objects are no text: they are
+/// read from the disk.
+pub(super) fn commit_time(directory: &Path, revision: &str) -> Option<DateTime<Utc>> {
+    let read_file = &super::files::read_text;
+    let (git, _) = directory.ancestors().find_map(|directory| git_directory(directory, read_file))?;
+    commit_time::of(&common(&git, read_file), revision)
+}
+
+/// What a worktree shares with the repository it belongs to: it keeps only its own HEAD (gitrepository-layout).
+fn common(git: &Path, read_file: ReadFile<'_>) -> PathBuf {
+    read_file(&git.join("commondir")).map_or_else(|_| git.to_owned(), |path| git.join(path.trim()))
 }
 
 /// The git directory of a work tree and its HEAD.

@@ -1,5 +1,7 @@
 //! [`Plan`]: everything this run will do, fully typed. After it is made nobody reads the environment again.
 
+mod build;
+mod build_session;
 pub mod ci;
 pub mod definition;
 pub mod docker_config;
@@ -16,6 +18,8 @@ mod values;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use build::{BuildPlan, Origin, Recipe};
+pub use build_session::SessionPlan;
 pub use ci::CiFacts;
 pub use problem::Problem;
 pub use raw::RawInputs;
@@ -136,31 +140,6 @@ pub struct ImagePlan {
     pub repository: Repository,
     /// Its tag.
     pub tag: Tag,
-}
-
-/// How the image is built.
-#[derive(Clone, Debug)]
-pub struct BuildPlan {
-    /// Whether an image that the registry has under the tag, with the same revision, is taken instead.
-    pub if_missing: bool,
-    /// Directory that is sent to the daemon.
-    pub context: PathBuf,
-    /// The Dockerfile's path inside the context.
-    pub dockerfile: String,
-    /// The stage to build; the last one, if absent.
-    pub target: Option<String>,
-    /// Build arguments.
-    pub args: Vec<(String, String)>,
-    /// Secrets a `RUN --mount=type=secret` may read, by id.
-    pub secrets: Vec<(String, Secret)>,
-    /// Labels put on the image.
-    pub labels: Vec<(String, String)>,
-    /// Platform, such as `linux/amd64`; the daemon's, if absent.
-    pub platform: Option<String>,
-    /// Whether base images are asked for anew.
-    pub pull: bool,
-    /// Whether the cache is left aside.
-    pub no_cache: bool,
 }
 
 /// A command as in a Dockerfile's CMD.

@@ -1,9 +1,12 @@
 //! Text becomes a [`Plan`]: every input is looked at, and everything that is wrong is told at once.
 
 mod beanstalk;
+mod build_secrets;
+mod build_session;
 mod bundle;
 mod commit;
 mod image;
+mod labels;
 mod lists;
 mod reading;
 mod report;
@@ -72,7 +75,7 @@ pub fn resolve(raw: &RawInputs, around: &Surroundings<'_>) -> Result<Plan, Vec<P
         CloudKind::Local => around.local_registry,
     };
     let image = image::resolve(&mut reading, &commit, &needs, default_host, &name);
-    let build = image::build(&mut reading);
+    let build = image::build(&mut reading, around, &commit);
     let unit_test = tests_of_image::unit_test(&mut reading);
     let acceptance = tests_of_image::acceptance(&mut reading);
     let app = tests_of_image::app(&mut reading);

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::words;
-use crate::engine::event::{Event, EventKind, Fact, Outcome, Role, StageKey};
+use crate::engine::event::{Event, EventKind, Fact, Flaw, Outcome, Role, StageKey};
 use crate::engine::undo::Undo;
 use crate::fault::Fault;
 
@@ -113,6 +113,9 @@ fn value(fact: &Fact) -> Value {
         }
         Fact::Previous { name, version } => json!({ "kind": "previous", "name": name, "version": version }),
         Fact::Planned(change) => json!({ "kind": "planned", "change": words::changes::change(change) }),
+        Fact::Flaw(Flaw { path, line, title, message }) => {
+            json!({ "kind": "flaw", "path": path, "line": line, "title": title, "message": message })
+        }
         Fact::Kept { what, why, command } => {
             json!({ "kind": "kept", "what": what, "because": why, "command": command })
         }

@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::clean;
-use crate::engine::event::{Event, EventKind, Fact, Outcome, StageKey, TestCounts};
+use crate::engine::event::{Event, EventKind, Fact, Flaw, Outcome, StageKey, TestCounts};
 use crate::engine::undo::Undo;
 use crate::fault::Fault;
 use crate::inputs::Secret;
@@ -145,6 +145,9 @@ impl Mask {
             }
             Fact::Previous { name, version } => Fact::Previous { name: t(name), version: t(version) },
             Fact::Kept { what, why, command } => Fact::Kept { what: t(what), why: t(why), command: command.map(t) },
+            Fact::Flaw(Flaw { path, line, title, message }) => {
+                Fact::Flaw(Flaw { path: t(path), line, title: t(title), message: t(message) })
+            }
             Fact::Planned(change) => Fact::Planned(change.map(t, |undo| self.undo(undo))),
         }
     }

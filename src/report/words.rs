@@ -110,6 +110,7 @@ pub fn fact(fact: &Fact) -> String {
         Fact::Platform { at, severity, message } => format!("{at} {severity} {message}"),
         Fact::Previous { name, version } if version.is_empty() => format!("live before: environment {name}"),
         Fact::Previous { name, version } => format!("live before: environment {name} with version {version}"),
+        Fact::Flaw(flaw) => format!("{}:{}: {}", flaw.path, flaw.line, flaw.title),
         Fact::Kept { what, why, command } => kept(what, why, command.as_deref()),
         Fact::Planned(change) => format!("to do: {}", changes::change(change)),
     }

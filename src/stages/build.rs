@@ -1,6 +1,14 @@
 //! build: `Plan` → [`BuiltImage`], once, by the daemon's BuildKit.
 
-use chrono::Utc;
+mod cache;
+mod dockerfile;
+#[cfg(test)]
+mod fuzz_tests;
+mod mounts;
+mod place;
+mod source;
+
+use chrono::{SecondsFormat, Utc};
 
 use super::check::Checked;
 use super::push::PushedImage;
@@ -13,6 +21,8 @@ use crate::fault::Fault;
 use crate::image::Digest;
 use crate::inputs::Plan;
 use crate::registry::REVISION_LABEL;
+use cache::Cache;
+use source::Source;
 
 /// The image, on the daemon, under its id. Everything after is about this one; nothing else makes one.
 #[derive(Debug)]
@@ -32,28 +42,41 @@ impl BuiltImage {
     }
 }
 
+/// Where the image comes from, in the words of the OCI image specification (`annotations.md`).
+fn default_labels(plan: &Plan) -> Vec<(String, String)> {
+    let Some(origin) = &plan.build.origin else { return Vec::new() };
+    let created = origin.created.map(|time| time.to_rfc3339_opts(SecondsFormat::Secs, true));
+    let labels = [
+        // A revision that nobody told is not made up.
+        (REVISION_LABEL, plan.ci.revision.as_ref().map(|_| plan.revision.clone())),
+        ("org.opencontainers.image.source", origin.source.clone()),
+        ("org.opencontainers.image.created", created),
+        ("org.opencontainers.image.version", Some(plan.image.tag.to_string())),
+    ];
+    labels.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+}
+
 /// What is asked of the daemon; no I/O. The run's own labels stay off the image: containers inherit an image's labels, and
 /// an instance must not look like something that a run left behind.
 fn request(plan: &Plan, logins: Vec<Login>) -> BuildRequest {
     let build = &plan.build;
-    let mut all_labels = vec![
-        (REVISION_LABEL.to_owned(), plan.revision.clone()),
-        ("org.opencontainers.image.version".to_owned(), plan.image.tag.to_string()),
-    ];
-    all_labels.extend(build.labels.iter().cloned());
+    let labels = default_labels(plan).into_iter().chain(build.labels.iter().cloned()).collect();
     BuildRequest {
-        context: build.context.clone(),
-        dockerfile: build.dockerfile.clone(),
-        target: build.target.clone(),
-        args: build.args.clone(),
-        secrets: build.secrets.clone(),
-        labels: all_labels,
-        platform: build.platform.clone(),
-        pull: build.pull,
-        no_cache: build.no_cache,
+        recipe: build.recipe.clone(),
+        labels,
         logins,
         reference: Temporary::of(plan, Utc::now().timestamp()).to_string(),
     }
+}
+
+/// Asks of the Dockerfile what can be known before it is built.
+///
+/// # Errors
+/// When a step needs a secret that is not given, or the build's own cache would be a part of what is built.
+pub fn check_recipe(cx: &StageCx, plan: &Plan) -> Result<(), Fault> {
+    let recipe = &plan.build.recipe;
+    plan.build.cache_archive.iter().try_for_each(|path| cache::check(recipe, path))?;
+    Source::of(recipe).check_secrets(cx, recipe)
 }
 
 /// Builds the image.
@@ -65,15 +88,24 @@ pub async fn build(cx: &StageCx, plan: &Plan, checked: &Checked) -> Result<Built
     // By this machine's clock, which also wrote the labels.
     sweep(cx, docker, plan, Utc::now().timestamp()).await;
     let logins = checked.registry.iter().filter_map(|registry| registry.login().cloned()).collect();
-    let request = request(plan, logins);
-    cx.note(format!("building {} from {}", plan.revision, request.dockerfile));
+    let mut request = request(plan, logins);
+    cx.note(format!("building {} from {}", plan.revision, request.recipe.dockerfile));
     // The temporary name keeps the image while the run needs it.
     cx.at_end(Undo::RemoveImage { reference: request.reference.clone() });
-    let id = docker.build(&request, &|line| cx.line(line)).await?;
+    let cache = match &plan.build.cache_archive {
+        Some(path) => Some(Cache::load(cx, docker, plan, path).await),
+        None => None,
+    };
+    cache.iter().for_each(|cache| cache.apply(&mut request));
+    let built = docker.build(&request, &|line| cx.line(line)).await;
+    let id = built.map_err(|fault| Source::of(&request.recipe).located(cx, fault))?;
     let facts = docker.image(id.as_str()).await?.ok_or_else(|| {
         Fault::new(format!("the image {id} is gone right after it was built"))
             .hint("is something pruning images on this daemon?")
     })?;
+    if let Some(cache) = &cache {
+        cache.save(cx, docker, plan, &request, &id).await;
+    }
     cx.fact(Fact::ImageBuilt { id: id.to_string(), bytes: facts.bytes });
     Ok(BuiltImage { facts })
 }
@@ -94,5 +126,46 @@ pub async fn take(cx: &StageCx, plan: &Plan, checked: &Checked, image: &PushedIm
         true => Ok(()),
         false => Err(Fault::new(format!("{by_digest} is not the image that was pulled"))
             .cause(format!("the daemon has {id}, the registry's manifest names another configuration"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::inputs::resolve::{Surroundings, resolve};
+    use crate::inputs::{CiFacts, RawInputs};
+
+    const SHA: &str = "1f0c2aa5d3b1e8c7f6a5b4c3d2e1f0a9b8c7d6e5";
+
+    fn labels_of(more: &[(&str, &str)]) -> Vec<String> {
+        let set = [&[("RUN", "test"), ("CONTEXT", "/nowhere")], more].concat();
+        let raw = RawInputs::read(
+            set.iter()
+                .map(|(name, text)| (format!("BEANLINE_{name}").into(), text.into()))
+                .chain([("SOURCE_DATE_EPOCH".into(), "1700000000".into())]),
+        );
+        let read_file = |_: &Path| Err(std::io::ErrorKind::NotFound.into());
+        let around = Surroundings { ci: &CiFacts::default(), local_registry: "127.0.0.1:5000", read_file: &read_file };
+        let plan = resolve(&raw, &around).unwrap_or_else(|problems| panic!("{problems:?}"));
+        request(&plan, Vec::new()).labels.into_iter().map(|(name, value)| format!("{name}={value}")).collect()
+    }
+
+    #[test]
+    fn an_image_says_where_it_comes_from_as_far_as_that_is_known() {
+        let created = "org.opencontainers.image.created=2023-11-14T22:13:20Z";
+        let of_commit = labels_of(&[("REVISION", SHA), ("LABELS", "team=shop\norg.opencontainers.image.version=7")]);
+        let expected = [
+            format!("{REVISION_LABEL}={SHA}"),
+            created.to_owned(),
+            format!("org.opencontainers.image.version={SHA}"),
+            "team=shop".to_owned(),
+            // The last of a name counts.
+            "org.opencontainers.image.version=7".to_owned(),
+        ];
+        assert_eq!(of_commit, expected);
+        assert_eq!(labels_of(&[]), [created, "org.opencontainers.image.version=untagged"]);
+        assert_eq!(labels_of(&[("REVISION", SHA), ("LABELS", "none")]), Vec::<String>::new());
     }
 }

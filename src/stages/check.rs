@@ -1,5 +1,7 @@
 //! check: every question is asked before anything is changed. Nothing in here makes or removes anything.
 
+use super::build::check_recipe;
+use super::build_session::check_agents;
 use super::push::{PushedImage, find_pushed, find_tested};
 use super::{GRACE, port_of};
 use crate::cloud::Cloud;
@@ -65,6 +67,7 @@ pub async fn check(
     };
     if makes_image {
         check_context(plan)?;
+        check_agents(&plan.build.recipe.session.agents)?;
         check_test_files(plan)?;
         let has_tests = Place::ALL.iter().any(|place| plan.acceptance.has_tests_on(*place));
         if plan.unit_test.is_none() && !has_tests {
@@ -112,10 +115,13 @@ pub async fn check(
     let found = match (plan.run, &registry) {
         (RunKind::Deploy, Some(registry)) => Some(find_pushed(cx, registry, &reference(plan)).await?),
         (RunKind::Pipeline | RunKind::Push, Some(registry)) if plan.build.if_missing => {
-            find_tested(cx, registry, &reference(plan), &plan.revision).await?
+            find_tested(cx, registry, &reference(plan), &plan.revision, plan.build.recipe.platform.as_deref()).await?
         }
         _ => None,
     };
+    if makes_image && found.is_none() {
+        check_recipe(cx, plan)?;
+    }
     if let Some(image) = &found {
         for SitePlan::Beanstalk(site) in &plan.sites {
             port_of(&image.ports, site.port)?;
@@ -153,16 +159,16 @@ pub fn reference(plan: &Plan) -> TaggedRef {
 }
 
 fn check_context(plan: &Plan) -> Result<(), Fault> {
-    let context = &plan.build.context;
+    let context = &plan.build.recipe.context;
     if !context.is_dir() {
         return Err(Fault::new(format!("the build context {} is not a directory", context.display())).hint(
             "set `context` to the directory that holds the Dockerfile; it is relative to the working directory",
         ));
     }
-    if context.join(&plan.build.dockerfile).is_file() {
+    if context.join(&plan.build.recipe.dockerfile).is_file() {
         return Ok(());
     }
-    Err(Fault::new(format!("there is no {} in {}", plan.build.dockerfile, context.display()))
+    Err(Fault::new(format!("there is no {} in {}", plan.build.recipe.dockerfile, context.display()))
         .hint("set `dockerfile` to its path inside the context"))
 }
 

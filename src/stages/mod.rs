@@ -2,6 +2,7 @@
 
 pub mod acceptance;
 pub mod build;
+mod build_session;
 pub mod check;
 pub mod clean_up;
 pub mod configure;

@@ -8,9 +8,9 @@ use crate::engine::StageCx;
 use crate::engine::event::Fact;
 use crate::engine::undo::Undo;
 use crate::fault::Fault;
-use crate::image::{Digest, TaggedRef};
+use crate::image::{Digest, Tag, TaggedRef};
 use crate::inputs::{CloudKind, Plan};
-use crate::registry::{Home, Registry};
+use crate::registry::{Home, REVISION_LABEL, Registry};
 
 /// An image with both verdicts: the only kind that can be published.
 #[derive(Debug)]
@@ -174,12 +174,13 @@ pub async fn find_pushed(cx: &StageCx, registry: &Registry, reference: &TaggedRe
 /// Finds the image of this revision, if the registry has it under the tag: it passed its tests before it got the tag.
 ///
 /// # Errors
-/// When the registry cannot be asked.
+/// When the registry cannot be asked, or has an image of another commit under a tag that is made of this one.
 pub async fn find_tested(
     cx: &StageCx,
     registry: &Registry,
     reference: &TaggedRef,
     revision: &str,
+    platform: Option<&str>,
 ) -> Result<Option<PushedImage>, Fault> {
     let Some(digest) = registry.digest(&reference.tag).await? else {
         cx.note(format!("{reference} is not in the registry yet: it will be built"));
@@ -189,11 +190,19 @@ pub async fn find_tested(
     let configuration = registry.configuration(&image_id).await?;
     match configuration.revision {
         Some(known) if known == revision => {}
+        Some(known) if names(&reference.tag, revision) => return Err(of_another_commit(reference, &known, revision)),
         known => {
             let known = known.as_deref().unwrap_or("none that it names");
             cx.note(format!("{reference} is in the registry with revision {known}, not {revision}: it will be built"));
             return Ok(None);
         }
+    }
+    let asked = platform.and_then(|platform| platform.split('/').nth(1));
+    if let (Some(asked), Some(known)) = (asked, &configuration.architecture)
+        && asked != known
+    {
+        cx.note(format!("{reference} is in the registry for {known}, not {asked}: it will be built"));
+        return Ok(None);
     }
     cx.note(format!("{reference} is in the registry with this revision: {digest} is taken and not built again"));
     cx.fact(Fact::Pushed { image: reference.to_string(), tag: reference.tag.to_string(), digest: digest.to_string() });
@@ -205,6 +214,18 @@ pub async fn find_tested(
         architectures: configuration.architecture.into_iter().collect(),
         home: registry.home(),
     }))
+}
+
+/// Whether a tag is made of a commit, whole or short.
+fn names(tag: &Tag, revision: &str) -> bool {
+    revision.get(..7).is_some_and(|short| tag.as_str().contains(short))
+}
+
+fn of_another_commit(reference: &TaggedRef, known: &str, revision: &str) -> Fault {
+    Fault::new(format!("{reference} is in the registry, and is not of this commit"))
+        .cause(format!("its label {REVISION_LABEL} says {known}; this run is about {revision}"))
+        .cause("the tag is made of this commit, so that somebody else pushed under it")
+        .hint("find out who did, and delete the tag or set `tag` to another; build=always would move it")
 }
 
 /// Makes sure that the name still means what was tested.

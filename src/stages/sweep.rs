@@ -38,6 +38,18 @@ impl Temporary {
         Self { run: plan.run_id.clone(), expires: Some(expires(plan, now)), job: job_hash(plan) }
     }
 
+    /// The name of an image that a cache archive holds, by its place there.
+    pub fn cached(plan: &Plan, now: i64, number: usize) -> Self {
+        let name = Self::of(plan, now);
+        Self { run: format!("{}-cache{number}", name.run), ..name }
+    }
+
+    /// The name of a stage that is kept in a cache archive, by its place there.
+    pub fn staged(plan: &Plan, now: i64, number: usize) -> Self {
+        let name = Self::of(plan, now);
+        Self { run: format!("{}-stage{number}", name.run), ..name }
+    }
+
     fn parse(reference: &str) -> Option<Self> {
         let tag = reference.strip_prefix(TEMPORARY)?.strip_prefix(':')?;
         let mut parts = tag.splitn(3, '.');

@@ -32,6 +32,12 @@ fn a_finished_commit_is_not_deployed_again() {
     world.ship(SECOND, &[]).expect(13).says("is deployed already, and this run built another image").says("if-missing");
     assert_eq!(world.registry_writes().len(), pushed, "nothing was written to the registry");
     assert_eq!(world.environments(), before);
+
+    // Somebody has pushed another commit's image under the tag that is made of this one.
+    let of_another = format!("org.opencontainers.image.revision={FIRST}");
+    world.ship(THIRD, &[("run", "push"), ("labels", &of_another)]).expect(0);
+    let refused = world.ship(THIRD, &[("run", "push"), ("build", "if-missing")]).expect(3);
+    refused.says("is in the registry, and is not of this commit").says(FIRST);
     world.end();
 }
 

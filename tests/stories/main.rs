@@ -9,6 +9,7 @@
 
 mod again;
 mod bad_input;
+mod building;
 mod cancelled;
 mod cleanup;
 mod configure;

@@ -4,12 +4,14 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::image::{Repository, Tag, TaggedRef};
+use crate::inputs::Recipe;
 
 /// A build context with busybox in it, removed with the value.
-struct Source(PathBuf);
+pub(super) struct Source(pub(super) PathBuf);
 
 impl Source {
-    fn with(dockerfile: &str) -> Self {
+    /// One whose Dockerfile goes on from a stage with busybox in it.
+    pub(super) fn with(dockerfile: &str) -> Self {
         let root = std::env::temp_dir().join(format!("beanline-test-{}", uuid::Uuid::new_v4()));
         std::fs::create_dir(&root).unwrap();
         std::fs::copy(BUSYBOX, root.join("busybox")).unwrap();
@@ -26,10 +28,9 @@ impl Drop for Source {
 }
 
 impl Bench {
-    fn request(&self, source: &Source) -> BuildRequest {
+    pub(super) fn request(&self, source: &Source) -> BuildRequest {
         BuildRequest {
-            context: source.0.clone(),
-            dockerfile: "Dockerfile".into(),
+            recipe: Recipe { context: source.0.clone(), dockerfile: "Dockerfile".into(), ..Recipe::default() },
             labels: self.labels().into_iter().collect(),
             reference: format!("{}:1", self.name("built")),
             ..BuildRequest::default()
@@ -52,8 +53,8 @@ async fn an_image_is_built_with_arguments_secrets_and_labels_and_cached_the_seco
              echo hello $WHO && /bin/busybox wc -c </run/secrets/token\nEXPOSE 8080/tcp 53/udp\nWORKDIR /srv\n",
         );
         let mut request = bench.request(&source);
-        request.args = vec![("WHO".into(), bench.id.clone())];
-        request.secrets = vec![("token".into(), Secret::new("obvious-fake"))];
+        request.recipe.args = vec![("WHO".into(), bench.id.clone())];
+        request.recipe.secrets = vec![("token".into(), Secret::new("obvious-fake"))];
         let heard = Heard::default();
         let id = bench.docker.build(&request, &heard.line()).await.unwrap();
         let lines = heard.lines();
@@ -91,17 +92,17 @@ async fn what_is_wrong_with_a_build_is_said_plainly() {
     with_daemon(async |bench| {
         let fault = bench.fault("RUNN x\n", |_| ()).await;
         assert!(fault.to_string().contains("the Dockerfile does not parse: line 4"), "{fault}");
-        let fault = bench.fault("", |request| request.target = Some("nope".into())).await;
+        let fault = bench.fault("", |request| request.recipe.target = Some("nope".into())).await;
         assert!(fault.to_string().contains("nope") && fault.hints().len() == 1, "{fault}");
         let fault = bench
-            .fault("RUN --mount=type=secret,id=other,required=true echo\n", |request| request.no_cache = true)
+            .fault("RUN --mount=type=secret,id=other,required=true echo\n", |request| request.recipe.no_cache = true)
             .await;
         assert!(fault.to_string().contains("other") && fault.hints()[0].contains("build_secrets"), "{fault}");
         let fault = bench.fault("COPY missing /\n", |_| ()).await;
         assert!(fault.to_string().contains("missing"), "{fault}");
         let fault = bench.fault("FROM 127.0.0.1:1/base:1\n", |_| ()).await;
         assert!(fault.to_string().contains("could not load metadata for 127.0.0.1:1/base:1"), "{fault}");
-        let fault = bench.fault("", |request| request.dockerfile = "absent".into()).await;
+        let fault = bench.fault("", |request| request.recipe.dockerfile = "absent".into()).await;
         assert!(fault.to_string().contains("there is no Dockerfile `absent`"), "{fault}");
     })
     .await;

@@ -1,8 +1,14 @@
 //! Tests against the docker daemon of this machine. Without one they say so and pass.
 
+mod build_caches;
+mod build_options;
 mod builds;
+mod caches;
+mod classic;
 mod containers;
 mod reach;
+mod ssh;
+mod sync;
 
 use std::cell::RefCell;
 use std::collections::HashMap;

@@ -6,6 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixStream};
 
 use super::*;
+use crate::inputs::Recipe;
 
 fn at(host: &str) -> DaemonEnv {
     DaemonEnv { docker_host: Some(host.into()), ..DaemonEnv::default() }
@@ -71,8 +72,7 @@ async fn a_daemon_behind_tcp_builds_and_runs_as_one_behind_a_socket() {
         let text = format!("FROM {image}\nENV PATH=/bin\nRUN [\"/bin/busybox\", \"true\"]\n");
         std::fs::write(context.join("Dockerfile"), text).unwrap();
         let request = BuildRequest {
-            context: context.clone(),
-            dockerfile: "Dockerfile".into(),
+            recipe: Recipe { context: context.clone(), dockerfile: "Dockerfile".into(), ..Recipe::default() },
             labels: bench.labels().into_iter().collect(),
             reference: format!("{}:1", bench.name("built")),
             ..BuildRequest::default()

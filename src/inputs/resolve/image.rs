@@ -6,10 +6,11 @@ use super::commit::Commit;
 use super::lists::{Kind, pairs};
 use super::reading::{Reading, field, word};
 use super::{Needs, Surroundings};
+use super::{build_secrets, build_session, labels};
 use crate::image::{Repository, Tag};
 use crate::inputs::docker_config::DockerConfig;
 use crate::inputs::problem::{Wrong, shown};
-use crate::inputs::{BuildPlan, ImagePlan, RegistryPlan, Secret, values};
+use crate::inputs::{BuildPlan, ImagePlan, Recipe, RegistryPlan, Secret, values};
 
 /// The image's name. Without an image to push it gets a name that never leaves the daemon.
 pub(super) fn resolve(
@@ -104,25 +105,27 @@ fn slug(name: &str) -> String {
 }
 
 /// How the image is built.
-pub(super) fn build(reading: &mut Reading<'_>) -> BuildPlan {
+pub(super) fn build(reading: &mut Reading<'_>, around: &Surroundings<'_>, commit: &Commit) -> BuildPlan {
     let raw = reading.raw;
     let words = word("build", &[("always", Some(false)), ("if-missing", Some(true))]);
     let if_missing = reading.value_or(field!(raw, build), false, words);
     let open = |pairs: Vec<(String, Secret)>| {
         pairs.into_iter().map(|(key, value)| (key, value.reveal().to_owned())).collect::<Vec<_>>()
     };
-    BuildPlan {
-        if_missing,
+    let recipe = Recipe {
         context: reading.value_or(field!(raw, context), PathBuf::new(), directory),
         dockerfile: reading.value_or(field!(raw, dockerfile), String::new(), inside_the_context),
         target: reading.value(field!(raw, build_target), values::name(128, b"._")),
         args: open(pairs(reading, field!(raw, build_args), Kind::Public)),
-        secrets: pairs(reading, field!(raw, build_secrets), Kind::Secrets),
-        labels: open(pairs(reading, field!(raw, labels), Kind::Public)),
+        secrets: build_secrets::resolve(reading, around.read_file),
         platform: reading.value(field!(raw, build_platform), platform),
         pull: reading.value_or(field!(raw, pull), false, values::boolean),
         no_cache: reading.value_or(field!(raw, no_cache), false, values::boolean),
-    }
+        session: build_session::resolve(reading),
+    };
+    let (labels, origin) = labels::resolve(reading, around, commit, if_missing);
+    let cache_archive = reading.value(field!(raw, cache_archive), file);
+    BuildPlan { if_missing, recipe, cache_archive, labels, origin }
 }
 
 fn directory(text: &str) -> Result<PathBuf, Wrong> {
@@ -131,6 +134,13 @@ fn directory(text: &str) -> Result<PathBuf, Wrong> {
     }
     match text.contains('\0') {
         true => Err(Wrong::new("holds a NUL byte", "write a directory")),
+        false => Ok(PathBuf::from(text)),
+    }
+}
+
+fn file(text: &str) -> Result<PathBuf, Wrong> {
+    match text.contains("://") || text.ends_with('/') || text.chars().any(char::is_control) {
+        true => Err(Wrong::new(format!("is {}", shown(text)), "write the path of a file")),
         false => Ok(PathBuf::from(text)),
     }
 }

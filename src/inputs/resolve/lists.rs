@@ -19,14 +19,15 @@ pub(super) enum Kind {
 }
 
 /// One line, taken apart.
-enum Line<'a> {
+pub(super) enum Line<'a> {
     Pair(&'a str, Secret),
+    Wrong(Wrong),
     Malformed,
     NotInEnvironment(&'a str),
     Bare,
 }
 
-fn read<'a>(line: &'a str, kind: Kind, variables: &BTreeMap<String, String>) -> Line<'a> {
+pub(super) fn read<'a>(line: &'a str, kind: Kind, variables: &BTreeMap<String, String>) -> Line<'a> {
     let is_key = |key: &str| !key.is_empty() && !key.chars().any(|c| c.is_whitespace() || c.is_control());
     match line.split_once('=') {
         Some((key, value)) if is_key(key) && !value.contains('\0') => {
@@ -44,9 +45,20 @@ fn read<'a>(line: &'a str, kind: Kind, variables: &BTreeMap<String, String>) -> 
 
 /// The pairs of a list. Messages name a line by its number: what stands in it might be a secret in the wrong place.
 pub(super) fn pairs(reading: &mut Reading<'_>, field: Field<'_>, kind: Kind) -> Vec<(String, Secret)> {
+    let raw = reading.raw;
+    pairs_as(reading, field, |_, line| read(line, kind, raw.variables()))
+}
+
+/// The pairs of a list whose lines, counted from 1, are read in a way of its own.
+pub(super) fn pairs_as<'a>(
+    reading: &mut Reading<'_>,
+    field: Field<'a>,
+    read: impl Fn(usize, &'a str) -> Line<'a>,
+) -> Vec<(String, Secret)> {
     let mut pairs: Vec<(String, Secret)> = Vec::new();
     for (number, line) in (1..).zip(lines(field.text.unwrap_or_default())) {
-        let wrong = match read(line, kind, reading.raw.variables()) {
+        let wrong = match read(number, line) {
+            Line::Wrong(wrong) => wrong,
             Line::Pair(key, _) if pairs.iter().any(|(known, _)| known == key) => {
                 Wrong::new(format!("has a key in line {number} that stood there before"), "write each key once")
             }

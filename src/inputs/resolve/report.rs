@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Surroundings;
+use super::build_secrets;
 use super::commit::is_whole;
 use super::image::docker_config;
 use super::lists::{Kind, secret_values};
@@ -100,7 +101,7 @@ fn masks(reading: &mut Reading<'_>, around: &Surroundings<'_>) -> Vec<Secret> {
     masks.extend(credentials.filter(|text| *text != OPEN_CREDENTIAL).map(Secret::new));
     let read = |path: &String| (around.read_file)(Path::new(path)).ok();
     masks.extend(TOKEN_FILES.iter().filter_map(|name| read(variables.get(*name)?)).map(Secret::new));
-    masks.extend(secret_values(texts.build_secrets.as_deref(), Kind::Secrets, variables));
+    masks.extend(build_secrets::values(texts.build_secrets.as_deref(), variables, around.read_file));
     for list in [&texts.test_env, &texts.app_env, &texts.environment_variables] {
         masks.extend(secret_values(list.as_deref(), Kind::Environment, variables));
     }

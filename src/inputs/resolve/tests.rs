@@ -243,4 +243,5 @@ fn wrong_values_name_the_variable_and_what_to_write() {
 }
 
 mod any_text;
+mod build;
 mod settings;

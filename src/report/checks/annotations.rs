@@ -1,4 +1,5 @@
-//! Failing tests as remarks on lines of code, where their message names a file of the repository.
+//! What is wrong as remarks on lines of code: failing tests whose message names a file of the repository, and steps of
+//! a Dockerfile.
 
 use serde::Serialize;
 
@@ -30,18 +31,25 @@ pub struct Annotation {
 
 /// The failures among the facts whose message names a place; one bad annotation would make GitHub refuse the request.
 pub fn annotations(facts: &[Fact]) -> Vec<Annotation> {
-    let failures = facts.iter().filter_map(|fact| match fact {
-        Fact::Tests(counts) => Some(&counts.failures),
-        _ => None,
+    let found = facts.iter().flat_map(|fact| match fact {
+        Fact::Tests(counts) => counts.failures.iter().filter_map(|(name, message)| failing(name, message)).collect(),
+        Fact::Flaw(flaw) => vec![annotation(flaw.path.clone(), flaw.line, &flaw.title, &flaw.message)],
+        _ => Vec::new(),
     });
-    let annotated = failures.flatten().filter_map(|(name, message)| {
-        let (path, line) =
-            message.split(|c: char| c.is_whitespace() || "()[]{}<>'\"`,;".contains(c)).find_map(place)?;
-        let title: String = name.chars().take(LONGEST_TITLE).collect();
-        let message = message[..message.floor_char_boundary(LONGEST_MESSAGE)].to_owned();
-        Some(Annotation { path, start_line: line, end_line: line, annotation_level: "failure", message, title })
-    });
-    annotated.take(MOST).collect()
+    found.take(MOST).collect()
+}
+
+/// A failing test, if its message names a place.
+fn failing(name: &str, message: &str) -> Option<Annotation> {
+    let words = message.split(|c: char| c.is_whitespace() || "()[]{}<>'\"`,;".contains(c));
+    let (path, line) = words.filter_map(place).next()?;
+    Some(annotation(path, line, name, message))
+}
+
+fn annotation(path: String, line: u32, title: &str, message: &str) -> Annotation {
+    let title = title.chars().take(LONGEST_TITLE).collect();
+    let message = message[..message.floor_char_boundary(LONGEST_MESSAGE)].to_owned();
+    Annotation { path, start_line: line, end_line: line, annotation_level: "failure", message, title }
 }
 
 /// `src/cart.rs:12:5` as file and line. Absolute paths are the container's, not the repository's.
@@ -61,7 +69,7 @@ fn place(word: &str) -> Option<(String, u32)> {
 #[cfg(test)]
 mod tests {
     use super::{annotations, place};
-    use crate::engine::event::{Fact, TestCounts};
+    use crate::engine::event::{Fact, Flaw, TestCounts};
 
     #[test]
     fn a_place_is_told_from_hosts_times_and_absolute_paths() {
@@ -70,6 +78,18 @@ mod tests {
         for word in ["shop.local:80", "12:30:01", "/app/x.py:3", "../x.py:3", "http://x/y.js:3", "src/x.rs:0", "x:1"] {
             assert_eq!(place(word), None, "{word}");
         }
+    }
+
+    #[test]
+    fn a_flaw_is_annotated_where_it_is() {
+        let [title, message] = ["RUN make ended with exit code 2", "cannot compile"].map(str::to_owned);
+        let facts = [Fact::Flaw(Flaw { path: "app/Dockerfile".to_owned(), line: 12, title, message })];
+        let made = annotations(&facts);
+        assert_eq!((made[0].path.as_str(), made[0].start_line, made[0].end_line), ("app/Dockerfile", 12, 12));
+        assert_eq!(
+            (made[0].title.as_str(), made[0].message.as_str()),
+            ("RUN make ended with exit code 2", "cannot compile")
+        );
     }
 
     #[test]

@@ -71,7 +71,7 @@ fn headline(fact: &Fact) -> Option<String> {
         Fact::Pushed { image, tag, .. } => Some(format!("{} pushed", super::tagged(image, tag))),
         Fact::Environment { name, url, .. } => Some(format!("environment {name}{}", super::at(url))),
         Fact::Version { .. } | Fact::Platform { .. } | Fact::Previous { .. } => None,
-        Fact::Kept { .. } | Fact::Planned(_) => None,
+        Fact::Kept { .. } | Fact::Planned(_) | Fact::Flaw(_) => None,
     }
 }
 
