@@ -144,9 +144,20 @@ check_rootfs() {
     "$root/examples/hello/rootfs.sh"
 }
 
+# A real database and a real cache, for the tests of services.
+unpack_services() {
+    local services
+    services=$(target_directory)/services
+    [ -s "$services/postgres.tar" ] && [ -s "$services/redis.tar" ] && return
+    [ "$may_install" = no ] || refresh_apt
+    say "making PostgreSQL and Redis in $services from the distribution's packages"
+    "$root/tests/services/rootfs.sh" "$services"
+}
+
 check_rust
 check_packages
 [ "$purpose" = demo ] || unpack_registry
+[ "$purpose" = demo ] || unpack_services
 check_engine
 check_rootfs
 say "ready: $(rustc --version), docker engine $(docker version --format '{{.Server.Version}}')"

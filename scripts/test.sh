@@ -18,7 +18,7 @@ cargo fmt --check
 say "lints"
 cargo clippy --quiet --all-targets -- -D warnings
 if command -v shellcheck > /dev/null; then
-    shellcheck --external-sources scripts/*.sh examples/hello/rootfs.sh
+    shellcheck --external-sources scripts/*.sh examples/hello/rootfs.sh tests/services/*.sh
 fi
 say "tests"
 cargo test

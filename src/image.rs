@@ -161,9 +161,47 @@ impl fmt::Display for TaggedRef {
     }
 }
 
+/// An image by any name that docker understands: `python:3.13-slim`, `quay.io/team/tests@sha256:…`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageRef {
+    repository: Repository,
+    text: String,
+}
+
+impl ImageRef {
+    /// Reads a name. Without a registry's host it belongs to Docker Hub, without a tag it means `latest`.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong with the text.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let (name, digest) = match text.split_once('@') {
+            Some((name, digest)) => (name, Some(digest)),
+            None => (text, None),
+        };
+        // A colon before a slash is that of a port.
+        let (name, tag) = match name.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')) {
+            Some((name, tag)) => (name, Some(tag)),
+            None => (name, None),
+        };
+        tag.map(Tag::parse).transpose()?;
+        digest.map(Digest::parse).transpose()?;
+        Ok(Self { repository: Repository::parse(name, Repository::DOCKER_HUB)?, text: text.to_owned() })
+    }
+
+    /// The repository.
+    pub fn repository(&self) -> &Repository {
+        &self.repository
+    }
+
+    /// The name as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Digest, Repository, Tag};
+    use super::{Digest, ImageRef, Repository, Tag};
 
     #[test]
     fn the_host_is_told_from_the_path_as_docker_does() {
@@ -189,5 +227,22 @@ mod tests {
         assert!(Tag::parse(".x").is_err() && Tag::parse("").is_err() && Tag::parse("a b").is_err());
         assert_eq!(Digest::of(b"").short(), "e3b0c44298fc");
         assert!(Digest::parse("sha256:12").is_err());
+    }
+
+    #[test]
+    fn an_image_may_be_named_in_every_way_that_docker_knows() {
+        let digest = Digest::of(b"");
+        let repository = |text: &str| ImageRef::parse(text).map(|image| image.repository().to_string());
+        for (text, printed) in [
+            ("python:3.13-slim", "docker.io/library/python"),
+            ("127.0.0.1:5000/tests", "127.0.0.1:5000/tests"),
+            ("localhost:5000/a/tests:1", "localhost:5000/a/tests"),
+            (&format!("quay.io/team/tests:1@{digest}"), "quay.io/team/tests"),
+        ] {
+            assert_eq!(repository(text).as_deref(), Ok(printed), "{text}");
+        }
+        for bad in ["", "Tests", "tests:", "tests: 1", "tests@sha256:12", "-it tests", "a b", ":1"] {
+            assert!(ImageRef::parse(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -14,7 +14,7 @@ use crate::stages::build::BuiltImage;
 use crate::stages::check::{Checked, reference};
 use crate::stages::promote::Asker;
 use crate::stages::push::{PushedImage, TestedImage};
-use crate::stages::unit_test::UnitTestVerdict;
+use crate::stages::unit_test::{TestBed, UnitTestVerdict};
 use crate::stages::{self, MARGIN};
 use crate::targets::Site;
 use crate::targets::beanstalk::{Beanstalk, Candidate, Deployed, Standing, Survey};
@@ -77,10 +77,15 @@ async fn take_image(run: &Run<'_>, checked: &Checked, found: &PushedImage) -> Re
         return Ok(found.clone());
     }
     let why = format!("{} is in the registry already, and got its tag after its tests", found.reference);
-    let runs_in_it = plan.acceptance.command.is_some() && plan.run == RunKind::Pipeline;
-    match runs_in_it {
+    match plan.acceptance.command.is_some() && plan.run == RunKind::Pipeline {
         true => {
-            let take = async |cx: &_| stages::build::take(cx, plan, checked, found).await;
+            let take = async |cx: &_| match plan.acceptance.runs_in_the_app() {
+                true => stages::build::take(cx, plan, checked, found).await,
+                false => {
+                    stages::acceptance::build(cx, plan, checked).await?;
+                    stages::acceptance::fetch(cx, plan, checked, run.cloud.sdk()).await
+                }
+            };
             engine.stage(Stage::Build, plan.timeout, take).await?;
         }
         false => engine.skip(Stage::Build, why.as_str()),
@@ -96,10 +101,24 @@ async fn make_image(
     sites: &[(Site, Survey)],
 ) -> Result<Option<PushedImage>, Stopped> {
     let Run { plan, engine, .. } = *run;
-    let built =
-        engine.stage(Stage::Build, plan.timeout, async |cx| stages::build::build(cx, plan, checked).await).await?;
+    let build = async |cx: &_| {
+        let sdk = run.cloud.sdk();
+        let fetch = async {
+            stages::services::fetch(cx, checked.docker()?, plan, sdk).await?;
+            stages::acceptance::fetch(cx, plan, checked, sdk).await
+        };
+        let images = async {
+            let built = stages::build::build(cx, plan, checked).await?;
+            let bed = TestBed::prepare(cx, plan, checked, &built).await?;
+            stages::acceptance::build(cx, plan, checked).await?;
+            Ok((built, bed))
+        };
+        let (images, ()) = tokio::try_join!(images, fetch)?;
+        Ok(images)
+    };
+    let (built, bed) = engine.stage(Stage::Build, plan.timeout, build).await?;
     // Both verdicts are wanted, even when one of them is bad: whoever reads this at night should see all of it.
-    let (unit, accepted) = tokio::join!(unit_test(run, checked, &built), container(run, checked, &built));
+    let (unit, accepted) = tokio::join!(unit_test(run, checked, &bed), container(run, checked, &built));
     let tested = TestedImage::new(&built, unit?, accepted?);
     if plan.run == RunKind::Test {
         return Ok(None);
@@ -115,14 +134,14 @@ async fn make_image(
     engine.stage(Stage::Push, plan.timeout, publish).await.map(Some)
 }
 
-async fn unit_test(run: &Run<'_>, checked: &Checked, built: &BuiltImage) -> Result<UnitTestVerdict, Stopped> {
+async fn unit_test(run: &Run<'_>, checked: &Checked, bed: &TestBed) -> Result<UnitTestVerdict, Stopped> {
     let Some(tests) = &run.plan.unit_test else {
         run.engine.skip(Stage::UnitTest, "there is no `test_command`");
         return Ok(UnitTestVerdict::not_requested());
     };
-    let limit = tests.timeout + MARGIN;
+    let limit = stages::services::time(run.plan) + tests.timeout + MARGIN;
     let stage =
-        async |cx: &_| stages::unit_test::unit_test(cx, run.plan, tests, checked.docker()?, &run.labels, built).await;
+        async |cx: &_| stages::unit_test::unit_test(cx, run.plan, tests, checked.docker()?, &run.labels, bed).await;
     run.engine.stage(Stage::UnitTest, limit, stage).await
 }
 
@@ -132,7 +151,7 @@ async fn container(run: &Run<'_>, checked: &Checked, built: &BuiltImage) -> Resu
         run.engine.skip(Stage::AcceptanceContainer, "`acceptance_on` leaves it out");
         return Ok(AcceptanceVerdict::not_requested());
     }
-    let limit = plan.app.ready_timeout + plan.acceptance.timeout + MARGIN;
+    let limit = stages::services::time(plan) + plan.app.ready_timeout + plan.acceptance.timeout + MARGIN;
     let stage = async |cx: &_| run.bench(checked).container(cx, checked.docker()?, built).await;
     run.engine.stage(Stage::AcceptanceContainer, limit, stage).await
 }

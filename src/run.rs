@@ -85,7 +85,8 @@ pub struct Run<'a> {
 impl<'a> Run<'a> {
     /// What acceptance tests need in every place.
     pub fn bench(&'a self, checked: &'a Checked) -> Bench<'a> {
-        Bench { plan: self.plan, docker: checked.docker.as_ref(), labels: &self.labels }
+        let tests_in = checked.tests_in.get().map(String::as_str);
+        Bench { plan: self.plan, docker: checked.docker.as_ref(), labels: &self.labels, tests_in }
     }
 
     /// Whether a run that stops in `stage` has swapped, or updated live in place: then that is what is undone.

@@ -15,7 +15,7 @@ use bollard::query_parameters::{
 
 use super::again::{again, is_labelled, or_none};
 use super::refusal::status;
-use super::{ContainerFacts, Docker, Labels};
+use super::{ContainerFacts, Docker, Extras, Labels};
 use crate::fault::Fault;
 use crate::inputs::Secret;
 
@@ -51,6 +51,8 @@ pub struct ContainerSpec {
     /// Whether the daemon keeps no copy of its output: for what [`Docker::run_to_end`] reads as it comes.
     /// [`Docker::last_lines`] finds nothing then.
     pub unlogged: bool,
+    /// What only services ask for.
+    pub extras: Extras,
 }
 
 impl ContainerSpec {
@@ -59,7 +61,7 @@ impl ContainerSpec {
         let port = |port: &u16| format!("{port}/tcp");
         let loopback = || vec![PortBinding { host_ip: Some("127.0.0.1".into()), host_port: Some(String::new()) }];
         let endpoint = EndpointSettings { aliases: Some(self.aliases.clone()), ..Default::default() };
-        ContainerCreateBody {
+        let mut body = ContainerCreateBody {
             image: Some(self.image.clone()),
             entrypoint: self.entrypoint.clone(),
             cmd: self.command.clone(),
@@ -88,16 +90,19 @@ impl ContainerSpec {
                 .as_ref()
                 .map(|name| NetworkingConfig { endpoints_config: Some(HashMap::from([(name.clone(), endpoint)])) }),
             ..Default::default()
-        }
+        };
+        self.extras.add_to(&mut body);
+        body
     }
 }
 
-/// The daemon's own default keeps output without bound; one file of five megabytes is enough for the last lines.
+/// The daemon's own default keeps output without bound. Two files, since one alone is emptied when it is full, and with it
+/// the last lines go; this driver is the one that every engine has.
 fn log_config(unlogged: bool) -> HostConfigLogConfig {
     if unlogged {
         return HostConfigLogConfig { typ: Some("none".into()), config: None };
     }
-    let config = HashMap::from([("max-size".into(), "5m".into()), ("max-file".into(), "1".into())]);
+    let config = HashMap::from([("max-size".into(), "2m".into()), ("max-file".into(), "2".into())]);
     HostConfigLogConfig { typ: Some("json-file".into()), config: Some(config) }
 }
 
@@ -241,7 +246,7 @@ mod tests {
         assert_eq!((&host["NetworkMode"], &host["Memory"]), (&"net".into(), &(1 << 20).into()));
         assert_eq!(host["PortBindings"]["80/tcp"][0], serde_json::json!({"HostIp": "127.0.0.1", "HostPort": ""}));
         assert_eq!((&host["RestartPolicy"]["Name"], &body["StdinOnce"]), (&"unless-stopped".into(), &true.into()));
-        assert_eq!(host["LogConfig"]["Config"]["max-size"], "5m");
+        assert_eq!(host["LogConfig"]["Config"], serde_json::json!({"max-size": "2m", "max-file": "2"}));
 
         let plain = serde_json::to_value(ContainerSpec { unlogged: true, ..ContainerSpec::default() }.body()).unwrap();
         assert_eq!(plain["HostConfig"]["LogConfig"]["Type"], "none");

@@ -3,11 +3,16 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use bollard::models::{ContainerInspectResponse, ContainerStateStatusEnum, HealthStatusEnum, ImageInspect, PortMap};
+use bollard::models::{
+    ContainerInspectResponse, ContainerStateStatusEnum, Health, HealthStatusEnum, ImageInspect, PortMap,
+};
 
 use super::Labels;
 use crate::fault::Fault;
 use crate::image::Digest;
+
+/// Longest words of a health check that are passed on, in letters.
+const LONGEST_WORDS: usize = 300;
 
 /// What the daemon knows about an image.
 #[derive(Clone, Debug)]
@@ -22,6 +27,8 @@ pub struct ImageFacts {
     pub architecture: String,
     /// Working directory of its processes; `/` unless the image says otherwise.
     pub working_dir: String,
+    /// The user of its processes as the image says it: names or numbers, with or without a group; empty for root.
+    pub user: String,
     /// Whether it has a `HEALTHCHECK`.
     pub has_healthcheck: bool,
     /// Its entrypoint.
@@ -46,6 +53,7 @@ impl ImageFacts {
             ports,
             architecture: image.architecture.unwrap_or_default(),
             working_dir: config.working_dir.filter(|path| !path.is_empty()).unwrap_or_else(|| "/".into()),
+            user: config.user.unwrap_or_default(),
             has_healthcheck: check.first().is_some_and(|kind| kind != "NONE"),
             entrypoint: config.entrypoint.unwrap_or_default(),
             labels: config.labels.unwrap_or_default(),
@@ -70,6 +78,8 @@ pub struct ContainerFacts {
     pub out_of_memory: bool,
     /// `starting`, `healthy` or `unhealthy`; `None` without a health check.
     pub health: Option<String>,
+    /// What the last health check said, trimmed; `None` when none has run.
+    pub health_said: Option<String>,
     /// Its address on each network, by the network's name.
     pub addresses: HashMap<String, IpAddr>,
     /// Published TCP ports: the container's, and the host's it is published on.
@@ -92,6 +102,7 @@ impl ContainerFacts {
             running,
             exit_code: state.exit_code.filter(|_| started && !running),
             out_of_memory: state.oom_killed.unwrap_or_default(),
+            health_said: state.health.as_ref().and_then(last_words),
             health: state.health.and_then(|health| health.status).and_then(|status| match status {
                 HealthStatusEnum::EMPTY | HealthStatusEnum::NONE => None,
                 other => Some(other.to_string()),
@@ -106,6 +117,15 @@ impl ContainerFacts {
             labels: container.config.and_then(|config| config.labels).unwrap_or_default(),
         }
     }
+}
+
+/// Exit code and output of the newest check, on one line; docker keeps the last five, and 4 KiB of each.
+fn last_words(health: &Health) -> Option<String> {
+    let last = health.log.as_ref()?.last()?;
+    let said = last.output.as_deref().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
+    let said: String = said.chars().take(LONGEST_WORDS).collect();
+    let code = last.exit_code.unwrap_or_default();
+    Some(if said.is_empty() { format!("exit code {code}") } else { format!("exit code {code}: {said}") })
 }
 
 /// `80` out of `80/tcp`; nothing out of `53/udp`.

@@ -10,6 +10,7 @@ mod container;
 mod context;
 #[cfg(test)]
 mod daemon_tests;
+mod extras;
 mod facts;
 mod files;
 #[cfg(test)]
@@ -38,7 +39,9 @@ pub use archive::Archive;
 pub use build::BuildRequest;
 pub use container::ContainerSpec;
 pub use context::leaves_out;
+pub use extras::Extras;
 pub use facts::{ContainerFacts, ImageFacts};
+pub use files::Owner;
 pub use output::Ended;
 pub use own::OwnImage;
 pub use pipe::Pipe;
@@ -92,6 +95,8 @@ pub struct Docker {
     platform: String,
     /// Our own executable, read once: hashing it takes a while.
     own: Arc<Mutex<Option<own::Examined>>>,
+    /// Held by whoever makes an image of it.
+    importing: Arc<Mutex<()>>,
 }
 
 impl Docker {
@@ -127,7 +132,7 @@ impl Docker {
         };
         let platform =
             format!("{}/{}", version.os.as_deref().unwrap_or("linux"), version.arch.as_deref().unwrap_or("amd64"));
-        Ok(Docker { client, wire, platform, own: Arc::default() })
+        Ok(Docker { client, wire, platform, own: Arc::default(), importing: Arc::default() })
     }
 
     /// Whether what the daemon publishes on its loopback is on ours: it is reached by a unix socket or loopback TCP.

@@ -80,6 +80,8 @@ impl Docker {
         let reference = format!("beanline-own:{hash}");
         let (program, name, labels) = (executable, &reference, &of_the_image(labels));
         let importing = format!("could not import {reference}");
+        // Sides that need it at the same time would each make one, and all but the last lose their name.
+        let _turn = self.importing.lock().await;
         let imported = self.patiently(&importing, || async move {
             // It has the same bytes, whoever imported it.
             if self.has_imported(name, &Labels::new()).await? {

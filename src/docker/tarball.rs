@@ -92,7 +92,7 @@ pub(super) fn append(tar: &mut TarBuilder, path: &Path, name: &Path, facts: &Met
 
 /// Adds a file of a known size. One that has grown since is cut, and one that has shrunk is an error: a tar file says
 /// the size first.
-fn append_exactly(
+pub(super) fn append_exactly(
     tar: &mut TarBuilder,
     mut header: tar::Header,
     name: &Path,

@@ -49,7 +49,10 @@ pub fn events() -> (Events, EventReceiver) {
 impl Events {
     /// Sends an event. A line is dropped when too many are waiting; nothing else ever is.
     pub fn emit(&self, kind: EventKind) {
-        if let EventKind::StageLine { key, .. } | EventKind::StageFinished { key, .. } = &kind {
+        if let EventKind::StageLine { key, .. }
+        | EventKind::StageNote { key, .. }
+        | EventKind::StageFinished { key, .. } = &kind
+        {
             let is_line = matches!(kind, EventKind::StageLine { .. });
             if is_line && self.lines.load(Ordering::Relaxed) >= LINES_IN_FLIGHT {
                 self.left_out.fetch_add(1, Ordering::Relaxed);

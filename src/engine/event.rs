@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cancel::CancelReason;
 use super::change::Change;
+pub use super::test_counts::{CodeLine, FailedTest, TestCounts};
 use super::undo::Undo;
 use crate::exit::Exit;
 use crate::fault::Fault;
@@ -212,8 +213,10 @@ impl End {
 pub enum Fact {
     /// The image that everything after is about: its id, which is its configuration's digest, and its size in bytes.
     ImageBuilt { id: String, bytes: u64 },
-    /// What a test report said.
+    /// What the test reports said.
     Tests(TestCounts),
+    /// The unit tests did not run on the shipped bytes, and in what they ran: `the stage `test``.
+    TestedElsewhere { ran_in: String },
     /// Names of acceptance checks that passed, with the URL they were asked of.
     Accepted { url: String, checks: usize },
     /// The registry's digest for `repository:tag`.
@@ -256,19 +259,6 @@ pub struct Flaw {
     pub title: String,
     /// The same at length.
     pub message: String,
-}
-
-/// Counts and failures from a test report.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TestCounts {
-    /// Tests that passed.
-    pub passed: usize,
-    /// Tests that failed or broke.
-    pub failed: usize,
-    /// Tests that were skipped.
-    pub skipped: usize,
-    /// Name and message of each failing test.
-    pub failures: Vec<(String, String)>,
 }
 
 /// One thing that happened, with the time since the run began.

@@ -6,8 +6,10 @@ mod channel;
 pub mod event;
 pub mod first_process;
 pub mod journal;
+mod output;
 pub mod retry;
 mod stage_cx;
+mod test_counts;
 pub mod undo;
 mod unwind;
 
@@ -119,6 +121,7 @@ impl Engine {
             }
             reason = self.cancelled(&cx) => (Err(Err(reason)), true),
         };
+        cx.end_output();
         self.clean_up_after(&cx, dropped).await;
         let took = began.elapsed();
         let stopped = |timed_out, cancelled| Stopped { key: key.clone(), timed_out, cancelled };

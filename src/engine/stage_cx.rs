@@ -1,11 +1,13 @@
 //! What a stage holds while it runs.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::event::{EventKind, Fact, StageKey};
+use super::output::{Output, Taken};
 use super::undo::{Undo, UndoStack};
 use super::{Engine, Events, retry};
 use crate::fault::Fault;
@@ -19,6 +21,7 @@ pub struct StageCx {
     undo: UndoStack,
     at_end: UndoStack,
     pub(super) cleanup: UndoStack,
+    output: RefCell<Output>,
     /// Until when the stage may not be stopped.
     held: watch::Sender<Option<Instant>>,
 }
@@ -41,6 +44,7 @@ impl StageCx {
             undo: engine.undo.clone(),
             at_end: engine.at_end.clone(),
             cleanup: UndoStack::default(),
+            output: RefCell::default(),
             held: watch::channel(None).0,
         }
     }
@@ -55,9 +59,28 @@ impl StageCx {
         self.deadline.saturating_duration_since(Instant::now())
     }
 
-    /// A line of output from what the stage runs.
+    /// A line of output from what the stage runs. Of very much output the middle is left out, and its end comes when the
+    /// stage is over.
     pub fn line(&self, line: impl Into<String>) {
-        self.events.emit(EventKind::StageLine { key: self.key.clone(), line: line.into() });
+        let taken = self.output.borrow_mut().take(line.into());
+        match taken {
+            Taken::Shown(line) => self.emit_line(line),
+            Taken::First => self.note("there is very much output: from here on only its end is shown, when it is over"),
+            Taken::Kept => {}
+        }
+    }
+
+    /// The end of an output of which not everything was shown.
+    pub(super) fn end_output(&self) {
+        let (left_out, tail) = self.output.borrow_mut().end();
+        if left_out.lines > 0 {
+            self.note(format!("… {} lines ({} KiB) are left out here", left_out.lines, left_out.bytes >> 10));
+        }
+        tail.into_iter().for_each(|line| self.emit_line(line));
+    }
+
+    fn emit_line(&self, line: String) {
+        self.events.emit(EventKind::StageLine { key: self.key.clone(), line });
     }
 
     /// A sentence from the stage itself.

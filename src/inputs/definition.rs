@@ -196,24 +196,24 @@ inputs! {
     }
     UnitTest {
         built test_command = Nothing, "unit tests, run inside the built image; a JSON array, or text for sh -c";
-        later test_target = Nothing, "other stage of the Dockerfile that the unit tests run on";
-        later test_dockerfile = Nothing, "other Dockerfile for the image that the unit tests run on";
+        built test_target = Nothing, "other stage of the Dockerfile that the unit tests run on";
+        built test_dockerfile = Nothing, "other Dockerfile for the image that the unit tests run on";
         built test_files = Nothing, "paths of the repository copied into the test container, one a line";
         built test_env = Nothing, "environment of the unit tests, KEY=VALUE lines";
-        built test_reports = Nothing, "JUnit XML in the test container, one path a line";
+        built test_reports = Nothing, "JUnit XML in the test container: files, directories and patterns, one a line";
         built test_memory = Nothing, "memory limit of the test container, such as 512m";
         built test_timeout = Is("20m"), "time limit of the unit tests";
     }
     Services {
-        later services = Nothing, "databases and caches the tests need, in compose syntax";
+        built services = Nothing, "databases and caches the tests need, in compose syntax";
     }
     Acceptance {
         built acceptance_command = Nothing,
             "acceptance tests, run in a container of the built image; a JSON array, or text for sh -c";
-        later acceptance_target = Nothing, "stage of the Dockerfile that the acceptance tests run in";
-        later acceptance_image = Nothing, "image that the acceptance tests run in";
+        built acceptance_target = Nothing, "other stage of the Dockerfile that the acceptance tests run in";
+        built acceptance_image = Nothing, "other image that the acceptance tests run in, such as python:3.13-slim";
         built acceptance_files = Nothing, "paths of the repository copied into the acceptance container, one a line";
-        built acceptance_http = Nothing, "built-in checks, one a line: GET /ping 200, or GET / 200 has \"Welcome\"";
+        built acceptance_http = Nothing, "built-in checks: GET /ping 200, or GET / 200 has \"Welcome\"";
         built acceptance_on = Is("container, candidate, live"), "where acceptance tests run; none switches them off";
         built acceptance_tls = Is("verify"), "certificates of candidate and live: verify, or none for no verification";
         built acceptance_timeout = Is("10m"), "time limit of the acceptance tests in each place";

@@ -1,5 +1,6 @@
 //! [`Plan`]: everything this run will do, fully typed. After it is made nobody reads the environment again.
 
+mod acceptance;
 mod build;
 mod build_session;
 pub mod ci;
@@ -8,26 +9,33 @@ pub mod docker_config;
 pub mod files;
 mod git;
 pub mod help;
+pub mod http_check;
 pub mod problem;
 pub mod raw;
 pub mod resolve;
 pub mod secret;
+mod services;
 mod site;
+mod unit_test;
 mod values;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use acceptance::{AcceptancePlan, TestsIn};
 pub use build::{BuildPlan, Origin, Recipe};
 pub use build_session::SessionPlan;
 pub use ci::CiFacts;
+pub use http_check::HttpCheck;
 pub use problem::Problem;
 pub use raw::RawInputs;
 pub use secret::Secret;
+pub use services::{Condition, HealthCheck, PullPolicy, ServicePlan};
 pub use site::{
     BeanstalkPlan, FETCHED, Health, KeepPrevious, MOST_PROPERTY_BYTES, OnBusy, OptionSetting, PROPERTIES, Promotion,
     SitePlan, Strategy,
 };
+pub use unit_test::{Elsewhere, OtherImage, UnitTestPlan};
 
 use crate::image::{Repository, Tag};
 
@@ -117,6 +125,8 @@ pub struct Plan {
     pub build: BuildPlan,
     /// Unit tests, if there are any.
     pub unit_test: Option<UnitTestPlan>,
+    /// Containers that the tests need beside the image.
+    pub services: Vec<ServicePlan>,
     /// Acceptance tests.
     pub acceptance: AcceptancePlan,
     /// How the application is started and probed.
@@ -151,23 +161,6 @@ pub enum Command {
     Shell(String),
 }
 
-/// Unit tests inside the built image.
-#[derive(Clone, Debug)]
-pub struct UnitTestPlan {
-    /// What runs them.
-    pub command: Command,
-    /// Paths copied from the repository into the container's working directory.
-    pub files: Vec<PathBuf>,
-    /// Their environment. Values of bare names are secrets.
-    pub env: Vec<(String, Secret)>,
-    /// Where in the container they leave JUnit XML.
-    pub reports: Vec<String>,
-    /// Memory limit in bytes.
-    pub memory: Option<i64>,
-    /// Time limit.
-    pub timeout: Duration,
-}
-
 /// Where acceptance tests run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
@@ -190,47 +183,6 @@ impl Place {
             Place::Candidate => "candidate",
             Place::Live => "live",
         }
-    }
-}
-
-/// One built-in HTTP check: `GET /ping 200`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HttpCheck {
-    /// Method, upper case.
-    pub method: String,
-    /// Path with query, starting with `/`.
-    pub path: String,
-    /// Expected status.
-    pub status: u16,
-    /// Text that the body must contain.
-    pub body_has: Option<String>,
-}
-
-/// Acceptance tests.
-#[derive(Clone, Debug)]
-pub struct AcceptancePlan {
-    /// What runs them, in the application's image.
-    pub command: Option<Command>,
-    /// Paths copied from the repository into the test container's working directory.
-    pub files: Vec<PathBuf>,
-    /// Built-in checks.
-    pub http: Vec<HttpCheck>,
-    /// Where they run.
-    pub on: Vec<Place>,
-    /// Whether TLS certificates are verified.
-    pub verify_tls: bool,
-    /// Time limit in each place.
-    pub timeout: Duration,
-    /// URL of the candidate; `{cname}` in it is not yet filled; `http://{cname}/` if absent.
-    pub candidate_url: Option<String>,
-    /// URL of live, likewise.
-    pub live_url: Option<String>,
-}
-
-impl AcceptancePlan {
-    /// Whether there is a test to run in `place`. Readiness is probed in a container whether or not there is one.
-    pub fn has_tests_on(&self, place: Place) -> bool {
-        self.on.contains(&place) && (self.command.is_some() || !self.http.is_empty())
     }
 }
 

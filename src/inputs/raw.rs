@@ -191,7 +191,7 @@ fn unknown(variable: &str) -> Problem {
 }
 
 /// How many letters must be put in, taken out or replaced to get from one word to the other (Levenshtein's distance).
-fn distance(from: &str, to: &str) -> usize {
+pub(super) fn distance(from: &str, to: &str) -> usize {
     let mut row: Vec<usize> = (0..=to.len()).collect();
     for (i, a) in from.bytes().enumerate() {
         let mut diagonal = i;

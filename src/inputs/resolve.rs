@@ -11,8 +11,10 @@ mod lists;
 mod reading;
 mod report;
 mod run;
+mod services;
 mod settings;
 mod tests_of_image;
+mod unit_test;
 
 use std::path::Path;
 
@@ -76,8 +78,9 @@ pub fn resolve(raw: &RawInputs, around: &Surroundings<'_>) -> Result<Plan, Vec<P
     };
     let image = image::resolve(&mut reading, &commit, &needs, default_host, &name);
     let build = image::build(&mut reading, around, &commit);
-    let unit_test = tests_of_image::unit_test(&mut reading);
+    let services = services::resolve(&mut reading);
     let acceptance = tests_of_image::acceptance(&mut reading);
+    let unit_test = unit_test::resolve(&mut reading, &acceptance);
     let app = tests_of_image::app(&mut reading);
     let registry = image::registry(&mut reading, around);
     let tag = image.as_ref().map(|image| image.tag.as_str());
@@ -104,6 +107,7 @@ pub fn resolve(raw: &RawInputs, around: &Surroundings<'_>) -> Result<Plan, Vec<P
         image,
         build,
         unit_test,
+        services,
         acceptance,
         app,
         registry,

@@ -1,10 +1,10 @@
-//! What the text of one input can be: times, sizes, lists, commands, checks, URLs. Pure functions.
+//! What the text of one input can be: times, sizes, lists, commands, URLs. Pure functions.
 
 use std::path::{Component, PathBuf};
 use std::time::Duration;
 
+use super::Command;
 use super::problem::{Wrong, shown};
-use super::{Command, HttpCheck};
 
 /// No time that a user writes is longer: further ones are slips, and clocks overflow.
 const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -119,64 +119,25 @@ pub fn repository_paths(text: &str) -> Result<Vec<PathBuf>, Wrong> {
         .collect()
 }
 
-/// Paths inside a container, one a line.
-pub fn container_paths(text: &str) -> Result<Vec<String>, Wrong> {
+/// Test reports inside a container, one a line: files, directories, and patterns such as `**/surefire-reports/*.xml`.
+pub fn report_paths(text: &str) -> Result<Vec<String>, Wrong> {
     lines(text)
-        .map(|line| match line.contains('\0') {
-            true => Err(Wrong::new("holds a NUL byte", "leave it out")),
-            false => Ok(line.to_owned()),
+        .map(|line| {
+            let wrong =
+                |wrong: String| Wrong::new(wrong, "write paths in the container, one a line, such as reports/*.xml");
+            if line.contains('\0') || line.split('/').any(|part| part == "..") {
+                return Err(wrong(format!("has the path {}, which is none or leads upwards", shown(line))));
+            }
+            match globset::Glob::new(line) {
+                Ok(_) => Ok(line.to_owned()),
+                Err(error) => Err(wrong(format!("has the pattern {}: {}", shown(line), error.kind()))),
+            }
         })
         .collect()
 }
 
-/// Built-in checks, one a line.
-///
-/// The grammar of a line is `METHOD PATH STATUS [has "TEXT"]`: a method in upper case, a path with query that starts
-/// with `/`, a status of three digits, and a text that the body must contain, between double quotes; `\"` and `\\`
-/// stand for a quote and a backslash in it.
-pub fn http_checks(text: &str) -> Result<Vec<HttpCheck>, Wrong> {
-    lines(text).map(|line| http_check(line).ok_or_else(|| not_a_check(line))).collect()
-}
-
-fn not_a_check(line: &str) -> Wrong {
-    let instead = "write a check a line: GET /ping 200, or GET / 200 has \"Welcome\"";
-    Wrong::new(format!("has the line {}", shown(line)), instead)
-}
-
-fn http_check(line: &str) -> Option<HttpCheck> {
-    const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
-    let (method, rest) = line.split_once(char::is_whitespace)?;
-    let (path, rest) = rest.trim_start().split_once(char::is_whitespace)?;
-    let (status, rest) = match rest.trim_start().split_once(char::is_whitespace) {
-        Some((status, rest)) => (status, rest.trim()),
-        None => (rest.trim(), ""),
-    };
-    let status: u16 = status.parse().ok().filter(|_| status.len() == 3).filter(|status| (100..600).contains(status))?;
-    let body_has = match rest {
-        "" => None,
-        _ => Some(quoted(rest.strip_prefix("has")?.trim_start())?),
-    };
-    let legal = METHODS.contains(&method) && is_path(path) && !(method == "HEAD" && body_has.is_some());
-    legal.then(|| HttpCheck { method: method.to_owned(), path: path.to_owned(), status, body_has })
-}
-
-/// Text between double quotes, not empty.
-fn quoted(text: &str) -> Option<String> {
-    let inner = text.strip_prefix('"')?.strip_suffix('"')?;
-    let mut plain = String::new();
-    let mut letters = inner.chars();
-    while let Some(letter) = letters.next() {
-        match letter {
-            '\\' => plain.push(letters.next().filter(|next| matches!(next, '"' | '\\'))?),
-            '"' => return None,
-            _ => plain.push(letter),
-        }
-    }
-    (!plain.is_empty()).then_some(plain)
-}
-
 /// Whether a text can stand in a request as its path.
-fn is_path(text: &str) -> bool {
+pub fn is_path(text: &str) -> bool {
     text.starts_with('/')
         && text.bytes().all(|b| b.is_ascii_graphic())
         && text.parse::<http::uri::PathAndQuery>().is_ok()
@@ -255,29 +216,6 @@ mod tests {
         assert_eq!(command("[\"a\", \"b c\"]").ok(), Some(Command::Exec(vec!["a".into(), "b c".into()])));
         assert_eq!(command("[ -f x ] && y").ok(), Some(Command::Shell("[ -f x ] && y".into())));
         assert!(command("[]").is_err() && command("[\"\"]").is_err());
-    }
-
-    #[test]
-    fn checks_are_method_path_status_and_perhaps_a_text() {
-        let checks =
-            http_checks("GET /ping 200\n\n HEAD /x?y=1 404 \nGET / 200 has \"say \\\"hi\\\"\"").unwrap_or_default();
-        assert_eq!(checks.len(), 3);
-        assert_eq!(checks[1].path, "/x?y=1");
-        assert_eq!(checks[2].body_has.as_deref(), Some("say \"hi\""));
-        for bad in [
-            "GET",
-            "GET /",
-            "GET ping 200",
-            "get / 200",
-            "GET / 20",
-            "GET / 200 ok",
-            "HEAD / 200 has \"x\"",
-            "GET / 200 has \"",
-            "GET / 200 has \"\"",
-            "GET / +20",
-        ] {
-            assert!(http_checks(bad).is_err(), "{bad}");
-        }
     }
 
     #[test]

@@ -138,6 +138,19 @@ impl Prober {
         }
     }
 
+    /// Opens a TCP connection from there, and closes it again.
+    ///
+    /// # Errors
+    /// A sentence: refused, timed out, name not known.
+    pub async fn tcp(&self, address: &str, limit: Duration) -> Result<(), String> {
+        let timeout_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+        match self.ask(Question::Tcp { address: address.to_owned(), timeout_ms }, limit).await? {
+            Finding::Tcp { .. } => Ok(()),
+            Finding::Error { error } => Err(error),
+            _ => Err("the helper gave another answer than was asked for".into()),
+        }
+    }
+
     async fn ask(&self, question: Question, limit: Duration) -> Result<Finding, String> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let (sender, answer) = oneshot::channel();

@@ -17,7 +17,7 @@ use rustls::pki_types::ServerName;
 use tokio::time::{Instant, timeout};
 
 use super::tls::Tls;
-use super::{HttpFinding, HttpQuestion, LONGEST_BODY};
+use super::{HttpFinding, HttpQuestion, MOST_BODY};
 
 /// Asks.
 ///
@@ -43,7 +43,7 @@ async fn exchange(question: &HttpQuestion, tls: &Tls) -> Result<HttpFinding, Str
     let began = Instant::now();
     let answer = client.request(request).await.map_err(|error| chain(&error))?;
     let (head, body) = answer.into_parts();
-    let (body, cut) = beginning(body, question.max_body.min(LONGEST_BODY)).await?;
+    let (body, cut) = beginning(body, question.max_body.min(MOST_BODY)).await?;
     Ok(HttpFinding {
         status: head.status.as_u16(),
         headers: joined(&head.headers),

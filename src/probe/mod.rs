@@ -10,8 +10,11 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-/// The most that is read of an answer's body, in bytes.
+/// What is read of an answer's body unless more is asked for, in bytes.
 pub const LONGEST_BODY: usize = 64 * 1024;
+
+/// The most that is ever read of a body, in bytes. As JSON in memory it may take 16 times as much.
+pub const MOST_BODY: usize = 1024 * 1024;
 
 /// A line of input.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,7 +73,7 @@ pub struct HttpQuestion {
     pub verify_tls: bool,
     /// Milliseconds for everything up to the last byte of the body.
     pub timeout_ms: u64,
-    /// Bytes of the body to hand back, at most [`LONGEST_BODY`], which it is if absent.
+    /// Bytes of the body to hand back, at most [`MOST_BODY`]; [`LONGEST_BODY`] if absent.
     #[serde(default = "longest_body")]
     pub max_body: usize,
 }

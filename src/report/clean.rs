@@ -20,12 +20,33 @@ pub fn lines(text: &str) -> Vec<String> {
     if cleaned.iter().all(String::is_empty) { Vec::new() } else { cleaned }
 }
 
-/// Breaks what is found anywhere in a line: the old form of a workflow command, which the Actions runner and Azure's
-/// agent know, Azure's own form, and TeamCity's.
+/// What begins a command anywhere in a line, in letters of either case: the old form of a workflow command, which the
+/// Actions runner and Azure's agent know, Azure's own form, and TeamCity's.
+const COMMANDS: [&str; 3] = ["##[", "##vso[", "##teamcity["];
+
+/// Breaks what would count as a command anywhere in a line.
 pub fn without_commands(text: &str) -> String {
-    ["##[", "##vso[", "##teamcity["]
-        .iter()
-        .fold(text.to_owned(), |text, begin| text.replace(begin, &begin.replacen("##", "# #", 1)))
+    with_hashes(text, "# ")
+}
+
+/// JSON text in which nothing counts as a command. A `#` is part of a string there, and may be written as its code:
+/// whoever reads it sees the same.
+pub fn json_without_commands(text: &str) -> String {
+    with_hashes(text, "\\u0023")
+}
+
+/// The text with `hash` for the first letter of each command.
+fn with_hashes(text: &str, hash: &str) -> String {
+    let lower = text.to_ascii_lowercase();
+    let begins = |at: &usize| COMMANDS.iter().any(|begin| lower[*at..].starts_with(begin));
+    let (mut out, mut from) = (String::with_capacity(text.len()), 0);
+    for at in text.match_indices('#').map(|(at, _)| at).filter(begins) {
+        out.push_str(&text[from..at]);
+        out.push_str(hash);
+        from = at + 1;
+    }
+    out.push_str(&text[from..]);
+    out
 }
 
 /// Cuts a line that is too long for a log, and says how much is missing.
@@ -97,6 +118,7 @@ mod tests {
     #[test]
     fn the_old_command_form_is_broken_and_long_lines_are_cut() {
         assert_eq!(without_commands("x ##[set-env name=A]b"), "x # #[set-env name=A]b");
+        assert_eq!(without_commands("é###VSO[a]b ## #[c]"), "é## #VSO[a]b ## #[c]");
         let long = "é".repeat(LONGEST_LINE + 3);
         assert!(cut(&long).ends_with("é… (3 more characters)"));
         assert_eq!(cut("short"), "short");

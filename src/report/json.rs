@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
+use super::clean::json_without_commands;
 use super::words;
-use crate::engine::event::{Event, EventKind, Fact, Flaw, Outcome, Role, StageKey};
+use crate::engine::event::{Event, EventKind, Fact, FailedTest, Flaw, Outcome, Role, StageKey, TestCounts};
 use crate::engine::undo::Undo;
 use crate::fault::Fault;
 
@@ -16,12 +17,12 @@ pub fn line(event: &Event) -> Option<String> {
     if let Value::Object(more) = more {
         line.extend(more);
     }
-    Some(Value::Object(line).to_string())
+    Some(json_without_commands(&Value::Object(line).to_string()))
 }
 
 /// The line for trouble with the reporting itself.
 pub fn trouble(text: &str) -> String {
-    json!({ "event": "report_warning", "text": text }).to_string()
+    json_without_commands(&json!({ "event": "report_warning", "text": text }).to_string())
 }
 
 fn told(kind: &EventKind) -> Option<(&'static str, Value)> {
@@ -87,14 +88,8 @@ fn undoing(undo: &Undo) -> Value {
 fn value(fact: &Fact) -> Value {
     match fact {
         Fact::ImageBuilt { id, bytes } => json!({ "kind": "image_built", "id": id, "bytes": bytes }),
-        Fact::Tests(counts) => {
-            let failure = |(name, message): &(String, String)| json!({ "name": name, "message": message });
-            let failures: Vec<Value> = counts.failures.iter().map(failure).collect();
-            json!({
-                "kind": "tests", "passed": counts.passed, "failed": counts.failed, "skipped": counts.skipped,
-                "failures": failures,
-            })
-        }
+        Fact::Tests(counts) => tests(counts),
+        Fact::TestedElsewhere { ran_in } => json!({ "kind": "tested_elsewhere", "ran_in": ran_in }),
         Fact::Accepted { url, checks } => json!({ "kind": "accepted", "url": url, "checks": checks }),
         Fact::Pushed { image, tag, digest } => {
             json!({ "kind": "pushed", "image": image, "tag": tag, "digest": digest })
@@ -120,6 +115,23 @@ fn value(fact: &Fact) -> Value {
             json!({ "kind": "kept", "what": what, "because": why, "command": command })
         }
     }
+}
+
+fn tests(counts: &TestCounts) -> Value {
+    let failure = |test: &FailedTest| {
+        json!({
+            "name": test.name, "message": test.message, "details": test.details,
+            "seconds": test.took.map(|took| took.as_secs_f64()),
+            "path": test.line.as_ref().map(|at| &at.path), "line": test.line.as_ref().map(|at| at.line),
+        })
+    };
+    let failures: Vec<Value> = counts.failures.iter().map(failure).collect();
+    let slow = |(name, took): &(String, std::time::Duration)| json!({ "name": name, "seconds": took.as_secs_f64() });
+    let slowest: Vec<Value> = counts.slowest.iter().map(slow).collect();
+    json!({
+        "kind": "tests", "passed": counts.passed, "failed": counts.failed, "skipped": counts.skipped,
+        "flaky": counts.flaky, "seconds": counts.took.as_secs_f64(), "failures": failures, "slowest": slowest,
+    })
 }
 
 fn merge(into: &mut Value, more: Value) {
@@ -166,6 +178,19 @@ mod tests {
                 assert!(row.contains(&format!("`{key}`")) || is_fault, "{name}: {key}");
             }
             assert_eq!(told["elapsed_ms"], 1_234);
+        }
+    }
+
+    #[test]
+    fn no_line_holds_a_command_to_a_ci_and_nothing_of_it_is_lost() {
+        for text in ["##vso[task.setvariable variable=A]b", "x ##[set-env name=A]b", "#\"##TeamCity[message text='a']"]
+        {
+            let kind = EventKind::StageLine { key: Stage::UnitTest.into(), line: text.into() };
+            let line = line(&Event { elapsed: Duration::ZERO, kind }).unwrap_or_default();
+            assert!(!line.contains("##"), "{line}");
+            let read: Value = serde_json::from_str(&line).unwrap();
+            assert_eq!(read["text"], text);
+            assert!(!trouble(text).contains("##"));
         }
     }
 

@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::clean;
-use crate::engine::event::{Event, EventKind, Fact, Flaw, Outcome, StageKey, TestCounts};
+use crate::engine::event::{CodeLine, Event, EventKind, Fact, FailedTest, Flaw, Outcome, StageKey, TestCounts};
 use crate::engine::undo::Undo;
 use crate::fault::Fault;
 use crate::inputs::Secret;
@@ -130,10 +130,8 @@ impl Mask {
         let t = |text: String| self.shown(&text);
         match fact {
             Fact::ImageBuilt { id, bytes } => Fact::ImageBuilt { id: t(id), bytes },
-            Fact::Tests(counts) => Fact::Tests(TestCounts {
-                failures: counts.failures.into_iter().map(|(name, message)| (t(name), t(message))).collect(),
-                ..counts
-            }),
+            Fact::Tests(counts) => Fact::Tests(self.tests(counts)),
+            Fact::TestedElsewhere { ran_in } => Fact::TestedElsewhere { ran_in: t(ran_in) },
             Fact::Accepted { url, checks } => Fact::Accepted { url: t(url), checks },
             Fact::Pushed { image, tag, digest } => Fact::Pushed { image: t(image), tag: t(tag), digest: t(digest) },
             Fact::Version { label, reused } => Fact::Version { label: t(label), reused },
@@ -149,6 +147,22 @@ impl Mask {
                 Fact::Flaw(Flaw { path: t(path), line, title: t(title), message: t(message) })
             }
             Fact::Planned(change) => Fact::Planned(change.map(t, |undo| self.undo(undo))),
+        }
+    }
+
+    fn tests(&self, counts: TestCounts) -> TestCounts {
+        let t = |text: String| self.shown(&text);
+        let failed = |test: FailedTest| FailedTest {
+            name: t(test.name),
+            message: t(test.message),
+            details: t(test.details),
+            line: test.line.map(|at| CodeLine { path: t(at.path), line: at.line }),
+            ..test
+        };
+        TestCounts {
+            failures: counts.failures.into_iter().map(failed).collect(),
+            slowest: counts.slowest.into_iter().map(|(name, took)| (t(name), took)).collect(),
+            ..counts
         }
     }
 

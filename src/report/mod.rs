@@ -2,7 +2,7 @@
 
 mod actions;
 mod checks;
-mod clean;
+pub(crate) mod clean;
 mod console;
 mod feed;
 mod json;

@@ -11,13 +11,14 @@ mod sentences;
 mod sentences_in_place;
 #[cfg(test)]
 mod sentences_of_runs;
+pub mod test_report;
 pub mod world;
 
 use std::time::Duration;
 
 use super::story::{Failure, StageStory, State, Story};
 use crate::engine::cancel::CancelReason;
-use crate::engine::event::{Fact, Role, TestCounts};
+use crate::engine::event::{Fact, Role};
 use crate::engine::in_words;
 use crate::engine::undo::Undo;
 use crate::fault::Fault;
@@ -61,19 +62,6 @@ pub fn failed(stage: &StageStory, failure: &Failure) -> String {
     }
 }
 
-/// Counts as people say them: `12 tests passed`, `2 of 14 tests failed, 1 skipped`.
-pub fn tests(counts: &TestCounts) -> String {
-    let run = counts.passed + counts.failed;
-    let said = match (run, counts.failed) {
-        (0, _) => "no test ran".to_owned(),
-        (1, 0) => "1 test passed".to_owned(),
-        (1, _) => "the only test failed".to_owned(),
-        (_, 0) => format!("{run} tests passed"),
-        (_, failed) => format!("{failed} of {run} tests failed"),
-    };
-    if counts.skipped == 0 { said } else { format!("{said}, {} skipped", counts.skipped) }
-}
-
 /// That something which is being undone goes on by itself, and how to see its end.
 pub fn under_way(undo: &Undo) -> String {
     format!("{}\nhelp: {} {}", left::goes_on(undo), left::LOOK, undo.look())
@@ -93,7 +81,8 @@ pub fn size(bytes: u64) -> String {
 pub fn fact(fact: &Fact) -> String {
     match fact {
         Fact::ImageBuilt { id, bytes } => format!("image {id}, {}", size(*bytes)),
-        Fact::Tests(counts) => tests(counts),
+        Fact::Tests(counts) => test_report::in_log(counts),
+        Fact::TestedElsewhere { ran_in } => test_report::elsewhere(ran_in),
         Fact::Accepted { url, checks: 1 } => format!("1 acceptance check passed at {url}"),
         Fact::Accepted { url, checks } => format!("{checks} acceptance checks passed at {url}"),
         Fact::Pushed { image, tag, digest } => format!("{} is in the registry as {digest}", tagged(image, tag)),
@@ -168,12 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_and_sizes_read_well() {
-        let said = |passed, failed, skipped| tests(&TestCounts { passed, failed, skipped, failures: Vec::new() });
-        assert_eq!(said(14, 0, 0), "14 tests passed");
-        assert_eq!(said(12, 2, 1), "2 of 14 tests failed, 1 skipped");
-        assert_eq!(said(1, 0, 0), "1 test passed");
-        assert_eq!(said(0, 0, 3), "no test ran, 3 skipped");
+    fn sizes_and_clocks_read_well() {
         assert_eq!(size(12_345_678), "12.3 MB");
         assert_eq!(clock(Duration::from_secs(3_723)), "1:02:03");
     }

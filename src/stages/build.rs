@@ -19,7 +19,7 @@ use crate::engine::event::Fact;
 use crate::engine::undo::Undo;
 use crate::fault::Fault;
 use crate::image::Digest;
-use crate::inputs::Plan;
+use crate::inputs::{OtherImage, Plan};
 use crate::registry::REVISION_LABEL;
 use cache::Cache;
 use source::Source;
@@ -108,6 +108,31 @@ pub async fn build(cx: &StageCx, plan: &Plan, checked: &Checked) -> Result<Built
     }
     cx.fact(Fact::ImageBuilt { id: id.to_string(), bytes: facts.bytes });
     Ok(BuiltImage { facts })
+}
+
+/// Builds another image of the same context, arguments and secrets, for tests; `what` it is for, in a word. It goes with
+/// the run's end.
+///
+/// # Errors
+/// The step that failed, with its last lines.
+pub async fn build_other(
+    cx: &StageCx,
+    plan: &Plan,
+    checked: &Checked,
+    other: &OtherImage,
+    what: &str,
+) -> Result<ImageFacts, Fault> {
+    let docker = checked.docker()?;
+    let logins = checked.registry.iter().filter_map(|registry| registry.login().cloned()).collect();
+    let reference = Temporary::of(plan, Utc::now().timestamp()).with(what).to_string();
+    let request = BuildRequest { recipe: other.recipe(&plan.build.recipe), reference, ..request(plan, logins) };
+    cx.note(format!("building the image for the {what} tests from {other}"));
+    cx.at_end(Undo::RemoveImage { reference: request.reference.clone() });
+    let id = docker.build(&request, &|line| cx.line(line)).await?;
+    docker.image(id.as_str()).await?.ok_or_else(|| {
+        Fault::new(format!("the image {id} for the {what} tests is gone right after it was built"))
+            .hint("is something pruning images on this daemon?")
+    })
 }
 
 /// Has the daemon pull an image that was built, tested and pushed before, for the tests that run in it.

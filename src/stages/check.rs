@@ -1,5 +1,7 @@
 //! check: every question is asked before anything is changed. Nothing in here makes or removes anything.
 
+use std::cell::OnceCell;
+
 use super::build::check_recipe;
 use super::build_session::check_agents;
 use super::push::{PushedImage, find_pushed, find_tested};
@@ -9,7 +11,7 @@ use crate::docker::{DaemonEnv, Docker};
 use crate::engine::StageCx;
 use crate::fault::Fault;
 use crate::image::{Digest, TaggedRef};
-use crate::inputs::{BeanstalkPlan, Place, Plan, RunKind, SitePlan};
+use crate::inputs::{BeanstalkPlan, Elsewhere, OtherImage, Place, Plan, RunKind, SitePlan};
 use crate::registry::Registry;
 use crate::targets::Site;
 use crate::targets::beanstalk::bundle::{Bundle, Names};
@@ -25,6 +27,8 @@ pub struct Checked {
     pub sites: Vec<(Site, Survey)>,
     /// The image that was pushed earlier: for `run: deploy`, and with `build: if-missing` when it is there.
     pub found: Option<PushedImage>,
+    /// The image that acceptance tests run in, where that is not the application's own: known when it has been fetched.
+    pub tests_in: OnceCell<String>,
 }
 
 impl Checked {
@@ -76,7 +80,8 @@ pub async fn check(
         cx.note(format!("docker engine: {}", docker.as_ref().map_or("none", Docker::platform)));
     } else if plan.acceptance.command.is_some() && plan.run != RunKind::Cleanup {
         let what = format!("`acceptance_command` needs a docker engine, and `run: {}` has none", plan.run.word());
-        return Err(Fault::new(what).hint("use `acceptance_http`, or run the whole pipeline"));
+        let hint = "use `acceptance_http`, or run the whole pipeline; `acceptance_image` does not change that";
+        return Err(Fault::new(what).hint(hint));
     }
     let registry = match plan.run {
         RunKind::Test => None,
@@ -130,7 +135,7 @@ pub async fn check(
             target.check_architecture(survey, &image.architectures)?;
         }
     }
-    Ok(Checked { docker, registry, sites, found })
+    Ok(Checked { docker, registry, sites, found, tests_in: OnceCell::new() })
 }
 
 /// What a run must know of its site before it begins.
@@ -165,11 +170,18 @@ fn check_context(plan: &Plan) -> Result<(), Fault> {
             "set `context` to the directory that holds the Dockerfile; it is relative to the working directory",
         ));
     }
-    if context.join(&plan.build.recipe.dockerfile).is_file() {
-        return Ok(());
+    let of_tests = plan.unit_test.as_ref().and_then(|tests| tests.elsewhere.as_ref()).map(Elsewhere::image);
+    let of_tests = match of_tests {
+        Some(OtherImage::Dockerfile(path)) => Some(("test_dockerfile", path)),
+        Some(OtherImage::Target(_)) | None => None,
+    };
+    for (input, path) in [("dockerfile", &plan.build.recipe.dockerfile)].into_iter().chain(of_tests) {
+        if !context.join(path).is_file() {
+            return Err(Fault::new(format!("there is no {path} in {}", context.display()))
+                .hint(format!("set `{input}` to its path inside the context")));
+        }
     }
-    Err(Fault::new(format!("there is no {} in {}", plan.build.recipe.dockerfile, context.display()))
-        .hint("set `dockerfile` to its path inside the context"))
+    Ok(())
 }
 
 /// What goes to the instances must be fit for it, whatever the image will be.

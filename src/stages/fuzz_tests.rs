@@ -1,21 +1,34 @@
 //! What tests leave behind, changed byte by byte.
 
-use super::junit;
+use super::junit::{self, Problem, Tally};
 use crate::fuzz_driver::fuzz;
+
+/// Every dialect that there is a fixture of.
+const SEEDS: &[&[u8]] = &[
+    include_bytes!("junit/fixtures/pytest.xml"),
+    include_bytes!("junit/fixtures/jest.xml"),
+    include_bytes!("junit/fixtures/mocha.xml"),
+    include_bytes!("junit/fixtures/node.xml"),
+    include_bytes!("junit/fixtures/nextest.xml"),
+    include_bytes!("junit/fixtures/surefire.xml"),
+    b"<!DOCTYPE x [<!ENTITY a \"b\">]><testsuite><testcase name='&a;' failure=''/><!-- - --></testsuite>",
+];
 
 #[test]
 fn fuzz_junit() {
-    let target = |bytes: &[u8]| match junit::read(bytes) {
-        Ok(counts) => {
-            assert!(counts.failures.len() <= counts.failed.min(50));
-            assert!(counts.failures.iter().all(|(_, message)| message.chars().count() <= 300));
+    fuzz(SEEDS, |bytes| {
+        let mut tally = Tally::default();
+        match junit::read(bytes, &mut tally) {
+            Ok(()) => {}
+            Err(Problem::NoReport) => assert!(tally.is_empty()),
+            Err(problem) => assert!(problem.to_string().starts_with("it is damaged: "), "{problem}"),
         }
-        Err(told) => assert!(told.starts_with("it "), "{told}"),
-    };
-    let nested = br#"<?xml version="1.0"?><testsuites tests="99"><testsuite name="a"><testsuite><testcase classname="C"
-        name="adds"/><testcase name="s"><skipped/></testcase><testcase name="b"><error message="5 &lt; 4"/></testcase>
-        <testcase name="f"><failure><![CDATA[x]]>Traceback
-          assert</failure></testcase></testsuite></testsuite></testsuites>"#;
-    let odd = b"<!DOCTYPE x [<!ENTITY a \"b\">]><testsuite><testcase name='&a;' failure=''/><!-- - --></testsuite>";
-    fuzz(&[nested, odd], target);
+        assert!(tally.mentions().all(|mention| mention.line() > 0));
+        let counts = tally.located(|_| None);
+        assert!(counts.failures.len() <= counts.failed.min(200) && counts.slowest.len() <= 5);
+        for test in counts.failures {
+            assert!(!test.name.is_empty() && test.name.len() <= 300);
+            assert!(!test.message.is_empty() && test.message.len() <= 500 && test.details.len() <= 6_300);
+        }
+    });
 }

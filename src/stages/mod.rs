@@ -12,14 +12,17 @@ pub mod dry_run;
 mod fuzz_tests;
 mod http_check;
 mod junit;
+mod owner;
 pub mod promote;
 pub mod push;
+mod repository;
+pub mod services;
 pub mod sweep;
+mod test_reports;
 pub mod unit_test;
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::docker::{Docker, Labels};
@@ -35,6 +38,9 @@ pub const GRACE: Duration = Duration::from_secs(600);
 
 /// Lines of a failing program that a fault shows.
 const LAST_LINES: usize = 40;
+
+/// Why a container ended that the kernel killed a process of.
+const OUT_OF_MEMORY: &str = "the container ran out of memory and was killed";
 
 /// The label that names the run which made a docker object.
 pub const RUN_LABEL: &str = "io.beanline.run";
@@ -118,7 +124,7 @@ async fn run_tests_in(
     }
     let fault = Fault::new("the tests did not pass");
     let fault = match ended.out_of_memory {
-        true => fault.cause("the container ran out of memory and was killed"),
+        true => fault.cause(OUT_OF_MEMORY),
         false => fault.cause(format!("{} exited with {}", shown(command), ended.code)),
     };
     Err(explain(fault).lines(last.take()))
@@ -134,28 +140,6 @@ fn shown(command: &Command) -> String {
         Some((cut, _)) => format!("`{}…`", &text[..cut]),
         None => format!("`{text}`"),
     }
-}
-
-/// Packs files and directories of the repository into a tar, under the names they have relative to `root`.
-///
-/// # Errors
-/// A fault that names the path that cannot be read.
-fn pack(root: &Path, paths: &[PathBuf]) -> Result<Vec<u8>, Fault> {
-    let mut tar = tar::Builder::new(Vec::new());
-    tar.follow_symlinks(false);
-    for path in paths {
-        let from = root.join(path);
-        let packed = match from.is_dir() {
-            true => tar.append_dir_all(path, &from),
-            false => tar.append_path_with_name(&from, path),
-        };
-        packed.map_err(|error| {
-            Fault::new(format!("could not read {}", from.display()))
-                .because(error)
-                .hint("the paths are relative to the directory that Beanline runs in")
-        })?;
-    }
-    tar.into_inner().map_err(|error| Fault::new("could not pack the files").because(error))
 }
 
 /// Environment that tells a test where the application is.

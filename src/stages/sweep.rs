@@ -22,10 +22,13 @@ const TEMPORARY: &str = "beanline-run";
 const OWN: &str = "beanline-own:";
 
 /// The name of an image while a run needs it. Whose it is and until when stands in the name, since containers inherit
-/// an image's labels: `beanline-run:<run>.<expires>.<job>`.
+/// an image's labels: `beanline-run:<run>.<expires>.<job>`, or `beanline-run:<run>_<what>.<expires>.<job>` for another
+/// image than the one that is shipped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Temporary {
     run: String,
+    /// What another image is for; empty for the one that is shipped.
+    what: String,
     /// Unix seconds; absent in a name by an older version, as is the job.
     expires: Option<i64>,
     /// The first digits of the CI job's hash; empty where there is no CI.
@@ -35,7 +38,12 @@ pub struct Temporary {
 impl Temporary {
     /// The name for this run's image, made `now` (Unix seconds).
     pub fn of(plan: &Plan, now: i64) -> Self {
-        Self { run: plan.run_id.clone(), expires: Some(expires(plan, now)), job: job_hash(plan) }
+        Self { run: plan.run_id.clone(), what: String::new(), expires: Some(expires(plan, now)), job: job_hash(plan) }
+    }
+
+    /// The same for another image of the run; `what` is a lower-case word.
+    pub fn with(self, what: &str) -> Self {
+        Self { what: what.to_owned(), ..self }
     }
 
     /// The name of an image that a cache archive holds, by its place there.
@@ -53,15 +61,19 @@ impl Temporary {
     fn parse(reference: &str) -> Option<Self> {
         let tag = reference.strip_prefix(TEMPORARY)?.strip_prefix(':')?;
         let mut parts = tag.splitn(3, '.');
-        let run = parts.next()?.to_owned();
+        let run = parts.next()?;
+        let (run, what) = run.split_once('_').unwrap_or((run, ""));
         let expires = parts.next().and_then(|text| text.parse().ok());
-        Some(Self { run, expires, job: parts.next().unwrap_or_default().to_owned() })
+        let (run, what) = (run.to_owned(), what.to_owned());
+        Some(Self { run, what, expires, job: parts.next().unwrap_or_default().to_owned() })
     }
 }
 
 impl fmt::Display for Temporary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{TEMPORARY}:{}.{}.{}", self.run, self.expires.unwrap_or_default(), self.job)
+        let mark = if self.what.is_empty() { "" } else { "_" };
+        let expires = self.expires.unwrap_or_default();
+        write!(f, "{TEMPORARY}:{}{mark}{}.{expires}.{}", self.run, self.what, self.job)
     }
 }
 

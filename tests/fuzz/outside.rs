@@ -35,12 +35,55 @@ fn inputs(bytes: &[u8]) {
 fn fuzz_inputs() {
     let whole = b"BEANLINE_IMAGE=registry.example.com/shop\0BEANLINE_APPLICATION=shop\0BEANLINE_ENVIRONMENT=shop-live\0\
         BEANLINE_REVISION=1f0c2aa5d3b1e8c7f6a5b4c3d2e1f0a9b8c7d6e5\0AWS_REGION=eu-west-1\0BEANLINE_TEST_COMMAND=[\"a\"]\0\
-        BEANLINE_ACCEPTANCE_HTTP=GET / 200 has \"x\"\0BEANLINE_BUILD_SECRETS=a=b\nC\0C=d\0BEANLINE_TIMEOUT=1h30m";
+        BEANLINE_ACCEPTANCE_HTTP=GET / 2xx has \"x\" json $.a[?@.b] is not [1]\n within 2s\0BEANLINE_ACCEPTANCE_IMAGE=a:1\0\
+        BEANLINE_BUILD_SECRETS=a=b\nC\0C=d\0BEANLINE_TIMEOUT=1h30m";
     let github = b"GITHUB_ACTIONS=true\0GITHUB_EVENT_NAME=pull_request\0GITHUB_EVENT_PATH=/e\0INPUT_AWS-REGION=x\0\
         GITHUB_REF=refs/pull/1/merge\0GITHUB_REPOSITORY=a/b\0INPUT_TAG={branch}-{build}\0INPUT_IMAGE_FILE=/file";
     let local =
         b"BEANLINE_CLOUD=local\0BEANLINE_RUN=test\0BEANLINE_CONTEXT=/x\0BEANLINE_REPORT=checks\0BEANLINE_MASK=ab";
     fuzz(&[whole, github, local], inputs);
+}
+
+/// Services have names, images and an order, or there is something wrong with them.
+fn services(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes).into_owned();
+    let set = [("BEANLINE_RUN", "test"), ("BEANLINE_SERVICES", &text), ("PW", "obvious-fake"), ("EMPTY", "")];
+    let raw = RawInputs::read(set.map(|(name, value)| (name.into(), value.into())).into_iter());
+    let read_file = |_: &Path| Err(io::ErrorKind::NotFound.into());
+    let around = Surroundings { ci: &CiFacts::default(), local_registry: "", read_file: &read_file };
+    match resolve(&raw, &around) {
+        Ok(plan) => {
+            let names: Vec<&str> = plan.services.iter().map(|service| service.name.as_str()).collect();
+            assert!(plan.services.iter().all(|service| !service.image.is_empty() && service.name != "app"));
+            let mut wanted = plan.services.iter().flat_map(|service| &service.depends_on);
+            assert!(wanted.all(|(name, _)| names.contains(&name.as_str())));
+        }
+        Err(problems) => {
+            assert!(!problems.is_empty());
+            assert!(problems.iter().all(|problem| !problem.to_string().contains("obvious-fake")));
+        }
+    }
+}
+
+#[test]
+fn fuzz_services() {
+    let whole = br#"
+version: "3"
+x-check: &check {interval: 1s, retries: 5}
+services:
+  db:
+    image: postgres:${PG:-16}
+    environment: {PW: , URL: "pg://${PW}@db/$$x", SIZE: 1.5}
+    healthcheck: {<<: *check, test: [CMD, a], timeout: 1m30s, start_period: 500ms, disable: false}
+    ports: ["127.0.0.1:5432:5432/tcp", 80-90, {target: 1, protocol: udp}]
+    tmpfs: [/a, "/b:size=1m"]
+    networks: {default: {aliases: [x]}}
+    mem_limit: 64m
+    labels: [a=b]
+  cache: {image: redis, command: "a 'b c' ${PW:?x}", depends_on: {db: {condition: service_healthy}}, user: 9}
+"#;
+    let wrong = br#"{"a": {"build": ".", "depends_on": ["b"]}, "b": {"image": "${NO", "depends_on": ["a"], "x-y": 1}}"#;
+    fuzz(&[whole, wrong], services);
 }
 
 fn ci_payload(bytes: &[u8]) {

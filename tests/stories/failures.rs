@@ -45,7 +45,10 @@ fn before_the_push() {
     assert_nothing_changed(&world, BAD, "acceptance (container)");
 
     let silent = App::version("bad").running(r#"["sleep", "1000"]"#);
-    ship_bad(&world, &silent, &[("ready_timeout", "3s")]).expect(12).says("not ready within 3 s");
+    ship_bad(&world, &silent, &[("ready_timeout", "3s")])
+        .expect(12)
+        .says("not ready within 3 s")
+        .says("takes no connection");
     assert_nothing_changed(&world, BAD, "acceptance (container)");
 
     let wrong = [("acceptance_http", "GET /missing 200")];

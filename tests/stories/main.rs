@@ -7,6 +7,7 @@
     reason = "a story ends at its first surprise"
 )]
 
+mod acceptance;
 mod again;
 mod bad_input;
 mod building;
@@ -26,7 +27,9 @@ mod planted;
 mod platform;
 mod pushes;
 mod secrets;
+mod services;
 mod settings;
 #[allow(dead_code, reason = "tests/proof uses the rest of it")]
 mod support;
 mod trouble;
+mod unit_tests;

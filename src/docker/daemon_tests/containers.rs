@@ -165,3 +165,19 @@ async fn pipes_carry_standard_input_and_output_both_ways() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn of_a_log_without_end_the_last_lines_are_there_and_nothing_else_is_kept() {
+    with_daemon(async |bench| {
+        let image = bench.image().await;
+        let many = format!("/bin/busybox yes {} | /bin/busybox head -n 60000; echo 'last words'", "x".repeat(100));
+        let spec = bench.shell("long", &image, &many);
+        bench.docker.create(&spec).await.unwrap();
+        assert_eq!(bench.docker.run_to_end(&spec.name, &|_| ()).await.unwrap().code, 0);
+        let lines = bench.docker.last_lines(&spec.name, 40).await.unwrap();
+        assert_eq!((lines.len(), lines.last().map(String::as_str)), (40, Some("last words")));
+        let kept = bench.docker.last_lines(&spec.name, 1_000_000).await.unwrap();
+        assert!(kept.len() < 50_000, "{} of 60,001 lines", kept.len());
+    })
+    .await;
+}

@@ -6,6 +6,7 @@ mod builds;
 mod caches;
 mod classic;
 mod containers;
+mod files;
 mod reach;
 mod ssh;
 mod sync;

@@ -107,6 +107,26 @@ async fn a_dynamic_executable_is_refused_before_it_becomes_an_image() {
 }
 
 #[tokio::test]
+async fn two_stages_that_need_our_own_image_at_the_same_time_make_one() {
+    with_daemon(async |bench| {
+        let labels = Labels::from([("io.beanline.expires".into(), bench.id.clone())]);
+        let import = || bench.docker.import_executable(Path::new(BUSYBOX), &labels);
+        let (one, other) = tokio::join!(import(), import());
+        let name = one.unwrap().reference;
+        assert_eq!(name, other.unwrap().reference);
+        let filter = HashMap::from([("label".to_owned(), vec![format!("io.beanline.expires={}", bench.id)])]);
+        let options = ListImagesOptions { all: true, filters: Some(filter), ..Default::default() };
+        let images = bench.docker.client.list_images(Some(options)).await.unwrap();
+        for image in &images {
+            let force = RemoveImageOptions { force: true, ..Default::default() };
+            bench.docker.client.remove_image(&image.id, Some(force), None).await.unwrap();
+        }
+        assert_eq!(images.len(), 1, "the name of all but the last is gone");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn calls_can_be_made_from_any_task() {
     fn is_send<T: Send>(call: T) -> T {
         call

@@ -145,7 +145,7 @@ fn file(text: &str) -> Result<PathBuf, Wrong> {
     }
 }
 
-fn inside_the_context(text: &str) -> Result<String, Wrong> {
+pub(super) fn inside_the_context(text: &str) -> Result<String, Wrong> {
     let parts = Path::new(text).components();
     let inside = parts.clone().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
     if !inside || text.chars().any(char::is_control) {

@@ -56,6 +56,12 @@ impl<'a> Reading<'a> {
         self.problem_with(input, wrong);
     }
 
+    /// Whether something is wrong with an input, as far as it has been read.
+    pub(super) fn has_problem(&self, name: &str) -> bool {
+        let input = self.variable(name);
+        self.problems.iter().any(|problem| problem.input == input)
+    }
+
     /// Keeps a problem with a variable that is no input.
     pub(super) fn problem_with(&mut self, variable: impl Into<String>, wrong: Wrong) {
         self.problems.push(Problem { input: variable.into(), wrong: wrong.wrong, instead: wrong.instead });

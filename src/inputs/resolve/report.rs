@@ -106,6 +106,7 @@ fn masks(reading: &mut Reading<'_>, around: &Surroundings<'_>) -> Vec<Secret> {
         masks.extend(secret_values(list.as_deref(), Kind::Environment, variables));
     }
     masks.extend(super::settings::secret_values(texts.option_settings.as_deref(), variables));
+    masks.extend(super::services::secret_values(texts.services.as_deref(), variables));
     let config = docker_config(variables, around).and_then(|(_, text)| DockerConfig::parse(text.reveal()).ok());
     masks.extend(config.iter().flat_map(DockerConfig::secrets));
     masks.retain(|mask| !mask.reveal().trim().is_empty());

@@ -11,6 +11,7 @@ use crate::inputs::problem::Wrong;
 use crate::inputs::values::lines;
 use crate::inputs::{BeanstalkPlan, FETCHED, MOST_PROPERTY_BYTES, OptionSetting, PROPERTIES, Secret};
 use document::{Entry, no_namespace};
+pub(super) use variables::is_open;
 use variables::{Slip, fill};
 
 /// Options that are not set by hand, with who decides them.

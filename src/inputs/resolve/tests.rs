@@ -111,12 +111,29 @@ fn the_event_picks_the_part_of_the_story() {
 
 #[test]
 fn what_is_not_built_yet_is_said_in_a_sentence() {
-    assert_eq!(
-        only_problem(&[("BEANLINE_SERVICES", "db: {}")]),
-        "BEANLINE_SERVICES is set, but `services` is not built yet: leave it out"
-    );
-    assert!(only_problem(&[("BEANLINE_CACHE_TO", "type=inline")]).contains("not built yet"));
+    if let Some(later) = INPUTS.iter().find(|input| !input.built) {
+        let (name, variable) = (later.name, format!("BEANLINE_{}", later.name.to_uppercase()));
+        let told = format!("{variable} is set, but `{name}` is not built yet: leave it out");
+        assert_eq!(only_problem(&[(&variable, "x")]), told);
+    }
     assert_eq!(plan(&[("BEANLINE_SERVICES", "none"), ("BEANLINE_ON_BUSY", "fail")]).run, RunKind::Pipeline);
+}
+
+#[test]
+fn agents_and_caches_of_a_build_are_read_and_what_the_engine_cannot_do_is_refused() {
+    assert!(
+        only_problem(&[("BEANLINE_CACHE_TO", "type=registry,ref=r.example/a")]).contains("no docker engine writes")
+    );
+    assert!(only_problem(&[("BEANLINE_CACHE_FROM", "type=gha")]).contains("type=gha"));
+    assert!(only_problem(&[("BEANLINE_BUILD_SSH", "default")]).contains("SSH_AUTH_SOCK is not set"));
+    let agent = ("SSH_AUTH_SOCK", "/run/agent");
+    assert!(only_problem(&[agent, ("BEANLINE_BUILD_SSH", "git\ngit=/x")]).contains("`git` twice"));
+    plan(&[
+        agent,
+        ("BEANLINE_BUILD_SSH", "default"),
+        ("BEANLINE_CACHE_TO", "inline"),
+        ("BEANLINE_CACHE_FROM", "a/b:1"),
+    ]);
 }
 
 #[test]
@@ -245,3 +262,4 @@ fn wrong_values_name_the_variable_and_what_to_write() {
 mod any_text;
 mod build;
 mod settings;
+mod unit_test;

@@ -1,31 +1,13 @@
-//! Unit tests, acceptance tests, and the application they run against.
+//! Acceptance tests, and the application they run against.
 
 use std::time::Duration;
 
 use super::lists::{Kind, pairs};
 use super::reading::{Reading, field, word};
+use crate::image::ImageRef;
+use crate::inputs::http_check::http_checks;
 use crate::inputs::problem::{Wrong, shown};
-use crate::inputs::{AcceptancePlan, AppPlan, Place, UnitTestPlan, values};
-
-/// Unit tests, if there is a command.
-pub(super) fn unit_test(reading: &mut Reading<'_>) -> Option<UnitTestPlan> {
-    let raw = reading.raw;
-    let command = reading.value(field!(raw, test_command), values::command);
-    let files = reading.value(field!(raw, test_files), values::repository_paths).unwrap_or_default();
-    let env = pairs(reading, field!(raw, test_env), Kind::Environment);
-    let reports = reading.value(field!(raw, test_reports), values::container_paths).unwrap_or_default();
-    let memory = reading.value(field!(raw, test_memory), values::memory);
-    let timeout = reading.value_or(field!(raw, test_timeout), Duration::ZERO, values::time_limit);
-    if raw.written("test_command").is_none() {
-        for name in ["test_files", "test_env", "test_reports", "test_memory"] {
-            if raw.texts.get(name).is_some() {
-                let wrong = Wrong::new("is set, but there is no test_command", "set test_command, or leave it out");
-                reading.problem(name, wrong);
-            }
-        }
-    }
-    command.map(|command| UnitTestPlan { command, files, env, reports, memory, timeout })
-}
+use crate::inputs::{AcceptancePlan, AppPlan, HttpCheck, OtherImage, Place, TestsIn, values};
 
 /// Acceptance tests.
 pub(super) fn acceptance(reading: &mut Reading<'_>) -> AcceptancePlan {
@@ -33,8 +15,9 @@ pub(super) fn acceptance(reading: &mut Reading<'_>) -> AcceptancePlan {
     let url = |reading: &mut Reading<'_>, field| reading.value(field, values::url_template);
     let plan = AcceptancePlan {
         command: reading.value(field!(raw, acceptance_command), values::command),
+        runs_in: tests_in(reading),
         files: reading.value(field!(raw, acceptance_files), values::repository_paths).unwrap_or_default(),
-        http: reading.value(field!(raw, acceptance_http), values::http_checks).unwrap_or_default(),
+        http: checks(reading),
         on: reading.value_or(field!(raw, acceptance_on), Vec::new(), places),
         verify_tls: reading.value_or(
             field!(raw, acceptance_tls),
@@ -45,11 +28,46 @@ pub(super) fn acceptance(reading: &mut Reading<'_>) -> AcceptancePlan {
         candidate_url: url(reading, field!(raw, candidate_url)),
         live_url: url(reading, field!(raw, live_url)),
     };
-    if raw.texts.acceptance_files.is_some() && raw.written("acceptance_command").is_none() {
-        let instead = "set acceptance_command, or leave it out";
-        reading.problem("acceptance_files", Wrong::new("is set, but there is no acceptance_command", instead));
+    if raw.written("acceptance_command").is_none() {
+        for name in ["acceptance_files", "acceptance_target", "acceptance_image"] {
+            if raw.texts.get(name).is_some() {
+                let instead = "set acceptance_command, or leave it out";
+                reading.problem(name, Wrong::new("is set, but there is no acceptance_command", instead));
+            }
+        }
     }
     plan
+}
+
+/// The image that the acceptance tests run in.
+fn tests_in(reading: &mut Reading<'_>) -> TestsIn {
+    let raw = reading.raw;
+    let target = reading.value(field!(raw, acceptance_target), values::line);
+    let image = reading.value(field!(raw, acceptance_image), |text| {
+        let wrong =
+            |why| Wrong::new(format!("is {}: the name {why}", shown(text)), "write one such as python:3.13-slim");
+        ImageRef::parse(text).map_err(wrong)
+    });
+    match (target, image) {
+        (Some(_), Some(_)) => {
+            let wrong = Wrong::new("is set, and so is acceptance_target", "leave one of them out");
+            reading.problem("acceptance_image", wrong);
+            TestsIn::App
+        }
+        (Some(target), None) => TestsIn::Other(OtherImage::Target(target)),
+        (None, Some(image)) => TestsIn::Image(image),
+        (None, None) => TestsIn::App,
+    }
+}
+
+/// Built-in checks; what is wrong with each line is told.
+fn checks(reading: &mut Reading<'_>) -> Vec<HttpCheck> {
+    let raw = reading.raw;
+    let checks = http_checks(raw.texts.acceptance_http.as_deref().unwrap_or_default());
+    checks.unwrap_or_else(|wrong| {
+        wrong.into_iter().for_each(|wrong| reading.problem("acceptance_http", wrong));
+        Vec::new()
+    })
 }
 
 /// Places, by comma or line.

@@ -1,9 +1,9 @@
-//! What is wrong as remarks on lines of code: failing tests whose message names a file of the repository, and steps of
-//! a Dockerfile.
+//! What is wrong as remarks on lines of code: failing tests whose report tells a line of the repository, and steps of a
+//! Dockerfile.
 
 use serde::Serialize;
 
-use crate::engine::event::Fact;
+use crate::engine::event::{Fact, FailedTest};
 
 /// GitHub takes this many with a request.
 const MOST: usize = 50;
@@ -29,21 +29,14 @@ pub struct Annotation {
     pub title: String,
 }
 
-/// The failures among the facts whose message names a place; one bad annotation would make GitHub refuse the request.
+/// The failures among the facts that have a line; one bad annotation would make GitHub refuse the request.
 pub fn annotations(facts: &[Fact]) -> Vec<Annotation> {
     let found = facts.iter().flat_map(|fact| match fact {
-        Fact::Tests(counts) => counts.failures.iter().filter_map(|(name, message)| failing(name, message)).collect(),
+        Fact::Tests(counts) => counts.failures.iter().filter_map(failing).collect(),
         Fact::Flaw(flaw) => vec![annotation(flaw.path.clone(), flaw.line, &flaw.title, &flaw.message)],
         _ => Vec::new(),
     });
     found.take(MOST).collect()
-}
-
-/// A failing test, if its message names a place.
-fn failing(name: &str, message: &str) -> Option<Annotation> {
-    let words = message.split(|c: char| c.is_whitespace() || "()[]{}<>'\"`,;".contains(c));
-    let (path, line) = words.filter_map(place).next()?;
-    Some(annotation(path, line, name, message))
 }
 
 fn annotation(path: String, line: u32, title: &str, message: &str) -> Annotation {
@@ -52,33 +45,17 @@ fn annotation(path: String, line: u32, title: &str, message: &str) -> Annotation
     Annotation { path, start_line: line, end_line: line, annotation_level: "failure", message, title }
 }
 
-/// `src/cart.rs:12:5` as file and line. Absolute paths are the container's, not the repository's.
-fn place(word: &str) -> Option<(String, u32)> {
-    let (path, rest) = word.split_once(':')?;
-    let line: u32 = rest.split(':').next()?.parse().ok()?;
-    let path = path.strip_prefix("./").unwrap_or(path);
-    let (_, ending) = path.rsplit_once('.')?;
-    let is_file = !ending.is_empty() && ending.len() <= 8 && ending.bytes().all(|b| b.is_ascii_alphanumeric());
-    let has_letter = ending.bytes().any(|b| b.is_ascii_alphabetic());
-    let is_ours = !path.starts_with(['/', '.']) && !path.contains("..") && !path.contains('\\');
-    // `shop.local:80` is a host, not a file: a place in a directory, or a well-known ending, is asked for.
-    let is_place = path.contains('/') || matches!(ending, "rs" | "py" | "js" | "ts" | "rb" | "go" | "php" | "java");
-    (line >= 1 && is_file && has_letter && is_ours && is_place).then(|| (path.to_owned(), line))
+/// The remark on a failing test; GitHub refuses one without a path, a line or a message.
+fn failing(test: &FailedTest) -> Option<Annotation> {
+    let at = test.line.as_ref().filter(|at| at.line > 0 && !at.path.is_empty())?;
+    let said = [&test.message, &test.details, &test.name].into_iter().find(|text| !text.trim().is_empty())?;
+    Some(annotation(at.path.clone(), at.line, &test.name, said))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{annotations, place};
-    use crate::engine::event::{Fact, Flaw, TestCounts};
-
-    #[test]
-    fn a_place_is_told_from_hosts_times_and_absolute_paths() {
-        assert_eq!(place("src/cart.rs:12:5:"), Some(("src/cart.rs".to_owned(), 12)));
-        assert_eq!(place("./tests/test_x.py:3"), Some(("tests/test_x.py".to_owned(), 3)));
-        for word in ["shop.local:80", "12:30:01", "/app/x.py:3", "../x.py:3", "http://x/y.js:3", "src/x.rs:0", "x:1"] {
-            assert_eq!(place(word), None, "{word}");
-        }
-    }
+    use super::annotations;
+    use crate::engine::event::{CodeLine, Fact, FailedTest, Flaw, TestCounts};
 
     #[test]
     fn a_flaw_is_annotated_where_it_is() {
@@ -93,11 +70,14 @@ mod tests {
     }
 
     #[test]
-    fn at_most_fifty_failures_are_annotated() {
-        let failure = ("adds".to_owned(), "assertion failed (src/cart.rs:7)".to_owned());
-        let facts = [Fact::Tests(TestCounts { failures: vec![failure; 60], ..TestCounts::default() })];
-        let made = annotations(&facts);
+    fn at_most_fifty_failures_with_a_line_are_annotated() {
+        let line = Some(CodeLine { path: "src/cart.rs".into(), line: 7 });
+        let failure = FailedTest { name: "adds".into(), message: "1 is not 2".into(), line, ..FailedTest::default() };
+        let lost = FailedTest { line: None, ..failure.clone() };
+        let failures = std::iter::once(lost).chain(vec![failure; 60]).collect();
+        let made = annotations(&[Fact::Tests(TestCounts { failures, ..TestCounts::default() })]);
         assert_eq!(made.len(), 50);
         assert_eq!((made[0].path.as_str(), made[0].start_line, made[0].title.as_str()), ("src/cart.rs", 7, "adds"));
+        assert_eq!(made[0].message, "1 is not 2");
     }
 }

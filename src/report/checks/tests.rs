@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::Checks;
 use crate::engine::cancel::CancelReason;
-use crate::engine::event::{End, Event, EventKind, Fact, Outcome, Stage, TestCounts};
+use crate::engine::event::{CodeLine, End, Event, EventKind, Fact, FailedTest, Outcome, Stage, TestCounts};
 use crate::engine::retry::pause;
 use crate::inputs::{CiFacts, ReportKind, Secret};
 use crate::local::github::contract::Contract;
@@ -70,7 +70,9 @@ async fn what_is_sent_and_answered_is_what_github_describes() {
     let world = world().await;
     perform(&world, deployed()).await;
     let mut kinds = failing(Stage::UnitTest);
-    let failures = vec![("adds".to_owned(), "assertion failed at src/cart.rs:7".to_owned()); 60];
+    let line = Some(CodeLine { path: "src/cart.rs".into(), line: 7 });
+    let failure = FailedTest { name: "adds".into(), message: "assertion failed".into(), line, ..FailedTest::default() };
+    let failures = vec![failure; 60];
     let counts = TestCounts { passed: 1, failed: 60, failures, ..TestCounts::default() };
     let fact = EventKind::StageFact { key: Stage::UnitTest.into(), fact: Fact::Tests(counts) };
     kinds.insert(kinds.len() - 1, fact);

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::left;
 use super::world::world;
+use super::{left, test_report};
 use crate::engine::event::Fact;
 use crate::engine::in_words;
 use crate::report::markdown::{block, code, prose};
@@ -11,9 +11,6 @@ use crate::report::story::{Failure, StageStory, State, Story};
 
 /// Titles are cut after this many characters; GitHub shows them in one line.
 const LONGEST_TITLE: usize = 140;
-
-/// Failing tests that a summary lists one by one.
-const FAILURES_SHOWN: usize = 20;
 
 /// The title of a check run whose run did not complete it, given by a later run.
 pub const LEFT_OPEN: &str = "the run ended without completing this check run";
@@ -64,14 +61,14 @@ fn waiting(story: &Story) -> String {
 
 fn headline(fact: &Fact) -> Option<String> {
     match fact {
-        Fact::Tests(counts) => Some(super::tests(counts)),
+        Fact::Tests(counts) => Some(super::test_report::counted(counts)),
         Fact::Accepted { checks: 1, .. } => Some("1 acceptance check passed".to_owned()),
         Fact::Accepted { checks, .. } => Some(format!("{checks} acceptance checks passed")),
         Fact::ImageBuilt { bytes, .. } => Some(format!("image of {} built", super::size(*bytes))),
         Fact::Pushed { image, tag, .. } => Some(format!("{} pushed", super::tagged(image, tag))),
         Fact::Environment { name, url, .. } => Some(format!("environment {name}{}", super::at(url))),
         Fact::Version { .. } | Fact::Platform { .. } | Fact::Previous { .. } => None,
-        Fact::Kept { .. } | Fact::Planned(_) | Fact::Flaw(_) => None,
+        Fact::Kept { .. } | Fact::Planned(_) | Fact::Flaw(_) | Fact::TestedElsewhere { .. } => None,
     }
 }
 
@@ -90,10 +87,10 @@ pub fn summary(stage: &StageStory, story: &Story, run_url: Option<&str>) -> Stri
     }
     out.push('\n');
     for fact in &stage.facts {
-        let _ = writeln!(out, "- {}", prose(&super::fact(fact)));
-        if let Fact::Tests(counts) = fact {
-            out.push_str(&failing_tests(&counts.failures));
-        }
+        let _ = match fact {
+            Fact::Tests(counts) => writeln!(out, "{}", test_report::in_markdown(counts)),
+            _ => writeln!(out, "- {}", prose(&super::fact(fact))),
+        };
     }
     for warning in &stage.warnings {
         let _ = writeln!(out, "- ⚠️ {}", prose(warning));
@@ -119,17 +116,6 @@ pub fn failure_block(stage: &StageStory, failure: &Failure) -> String {
     }
     for hint in &failure.hints {
         let _ = write!(out, "\n**help:** {}\n", prose(hint));
-    }
-    out
-}
-
-fn failing_tests(failures: &[(String, String)]) -> String {
-    let mut out = String::new();
-    for (name, message) in failures.iter().take(FAILURES_SHOWN) {
-        let _ = write!(out, "\n{}\n\n{}", code(name), block(message.lines().take(30)));
-    }
-    if failures.len() > FAILURES_SHOWN {
-        let _ = write!(out, "\nand {} more failing tests\n", failures.len() - FAILURES_SHOWN);
     }
     out
 }

@@ -61,7 +61,8 @@ impl Known {
                 Fact::Planned(change) if story.end.as_ref().is_some_and(|(end, _)| *end == End::Planned) => {
                     known.planned.push(super::changes::change(&change));
                 }
-                Fact::Planned(_) | Fact::Tests(_) | Fact::Accepted { .. } | Fact::Platform { .. } | Fact::Flaw(_) => {}
+                Fact::Planned(_) | Fact::Tests(_) | Fact::TestedElsewhere { .. } | Fact::Flaw(_) => {}
+                Fact::Accepted { .. } | Fact::Platform { .. } => {}
             }
         }
         // After a roll-back the live address belongs to the previous environment again.

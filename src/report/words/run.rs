@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use super::check_run::{failure_block, shortened};
 use super::known::Known;
-use super::left;
 use super::world::world;
+use super::{left, test_report};
 use crate::engine::cancel::CancelReason;
 use crate::engine::event::End;
 use crate::engine::in_words;
@@ -124,6 +124,7 @@ pub fn summary(story: &Story, run_url: Option<&str>) -> String {
     for [name, state, took, remark] in stages(story) {
         let _ = writeln!(out, "| {} | {state} | {took} | {} |", prose(&name), prose(&remark));
     }
+    out.extend(story.facts().filter_map(test_report::in_summary));
     let known = Known::of(story).rows();
     if !known.is_empty() {
         out.push_str("\n| | |\n| --- | --- |\n");

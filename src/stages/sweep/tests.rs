@@ -10,13 +10,20 @@ fn labels(pairs: &[(&str, &str)]) -> Labels {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
+fn temporary() -> Temporary {
+    Temporary { run: "1f0c2aa1".into(), what: String::new(), expires: None, job: String::new() }
+}
+
 #[test]
 fn a_temporary_name_says_whose_it_is_and_until_when() {
-    let name = Temporary { run: "1f0c2aa1".into(), expires: Some(1_800_000_000), job: "abc123".into() };
+    let name = Temporary { expires: Some(1_800_000_000), job: "abc123".into(), ..temporary() };
     assert_eq!(name.to_string(), "beanline-run:1f0c2aa1.1800000000.abc123");
     assert_eq!(Temporary::parse(&name.to_string()), Some(name));
-    let nobody = Temporary { run: "1f0c2aa1".into(), expires: Some(5), job: String::new() };
-    assert_eq!(Temporary::parse(&nobody.to_string()), Some(nobody));
+    let nobody = Temporary { expires: Some(5), ..temporary() };
+    assert_eq!(Temporary::parse(&nobody.to_string()), Some(nobody.clone()));
+    let other = nobody.with("unit");
+    assert_eq!(other.to_string(), "beanline-run:1f0c2aa1_unit.5.");
+    assert_eq!(Temporary::parse(&other.to_string()), Some(other));
     let old = Temporary::parse("beanline-run:1f0c2aa1").unwrap();
     assert_eq!((old.run.as_str(), old.expires), ("1f0c2aa1", None));
     assert_eq!(Temporary::parse("beanline-runner:1"), None);
@@ -64,7 +71,9 @@ async fn what_has_expired_or_is_of_our_job_goes_and_nothing_else() {
         container(&docker, &image, &name, labels.clone()).await;
         docker.create_network(&name, labels).await.unwrap();
     }
-    let temporary = |run: &str, expires, job: &str| Temporary { run: run.into(), expires, job: job.into() }.to_string();
+    let temporary = |run: &str, expires, job: &str| {
+        Temporary { run: run.into(), expires, job: job.into(), ..temporary() }.to_string()
+    };
     let hash = id.clone();
     let images = [
         (temporary(&format!("a{id}"), Some(500), "none"), false),

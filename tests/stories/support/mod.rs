@@ -5,10 +5,12 @@ mod cloud;
 mod github;
 mod process;
 mod reference_registry;
+mod service_images;
 mod world;
 
 pub use app::App;
 pub use github::{check_runs, conclusions, open_check_runs};
 pub use process::{Run, Running};
 pub use reference_registry::ReferenceRegistry;
+pub use service_images::ServiceImages;
 pub use world::{World, docker};

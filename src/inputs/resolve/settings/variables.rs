@@ -31,6 +31,11 @@ const OPEN: &[&str] = &[
     "GITHUB_SHA",
 ];
 
+/// Whether a variable's value may be shown to everybody.
+pub fn is_open(name: &str) -> bool {
+    OPEN.contains(&name)
+}
+
 /// A value with its variables filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filled {
@@ -76,7 +81,7 @@ pub fn fill(text: &str, variables: &BTreeMap<String, String>) -> Result<Filled, 
         let value = variables.get(name).filter(|value| !value.is_empty());
         let value = value.ok_or_else(|| Slip::Unset(shown(name, is_braced)))?;
         plain.push_str(value);
-        if !OPEN.contains(&name) {
+        if !is_open(name) {
             secrets.push(Secret::new(value));
         }
         rest = after;
