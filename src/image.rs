@@ -1,6 +1,7 @@
 //! How an image is named: repository, tag and digest, parsed and printed here and nowhere else.
 
 use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +31,12 @@ impl Repository {
             Some((host, path)) if host.contains(['.', ':']) || host == "localhost" => (host, path),
             _ => (default_host, text),
         };
+        if !host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b)) {
+            return Err(
+                "must begin with the registry's host, such as `registry.example.com` or `127.0.0.1:5000`".into()
+            );
+        }
+        let host = &Self::usual_host(&host.to_ascii_lowercase());
         if path.contains(':') {
             return Err("must not have a tag; write the tag in the input `tag`".into());
         }
@@ -44,7 +51,13 @@ impl Repository {
         }
         let path =
             if host == Self::DOCKER_HUB && !path.contains('/') { format!("library/{path}") } else { path.into() };
-        Ok(Self { host: host.to_owned(), path })
+        Ok(Self { host: host.clone(), path })
+    }
+
+    /// The name that a registry's host has in references: Docker Hub answers to several.
+    pub fn usual_host(host: &str) -> String {
+        const HUB: [&str; 4] = ["index.docker.io", "registry-1.docker.io", "registry.hub.docker.com", "hub.docker.com"];
+        if HUB.contains(&host) { Self::DOCKER_HUB.to_owned() } else { host.to_owned() }
     }
 
     /// The registry's host, with its port if it has one.
@@ -64,9 +77,18 @@ impl Repository {
 
     /// Whether docker speaks plain HTTP to it, which it does for `127.0.0.0/8` and `localhost` alone.
     pub fn is_loopback(&self) -> bool {
-        let name = self.host.split(':').next().unwrap_or_default();
-        name == "localhost" || name.starts_with("127.")
+        is_loopback(&self.host)
     }
+}
+
+/// Whether a host, with its port if it has one, is this machine itself.
+pub fn is_loopback(host: &str) -> bool {
+    if let Some((address, _)) = host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        return address.parse::<Ipv6Addr>().is_ok_and(|address| address.is_loopback());
+    }
+    let name = host.split(':').next().unwrap_or_default();
+    // A name that only begins like an address is anybody's.
+    name == "localhost" || name.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
 }
 
 impl fmt::Display for Repository {
@@ -201,7 +223,7 @@ impl ImageRef {
 
 #[cfg(test)]
 mod tests {
-    use super::{Digest, ImageRef, Repository, Tag};
+    use super::{Digest, ImageRef, Repository, Tag, is_loopback};
 
     #[test]
     fn the_host_is_told_from_the_path_as_docker_does() {
@@ -216,8 +238,25 @@ mod tests {
         for (text, host, printed) in cases {
             assert_eq!(Repository::parse(text, host).map(|r| r.to_string()), Ok(printed.to_owned()));
         }
-        for bad in ["", "Shop", "shop:1", "shop@sha256:00", "a//b", "-shop"] {
+        for hub in ["index.docker.io", "registry-1.docker.io", "registry.hub.docker.com", "hub.docker.com", "Docker.io"]
+        {
+            let named = Repository::parse(&format!("{hub}/team/shop"), "quay.io").map(|r| r.to_string());
+            assert_eq!(named.as_deref(), Ok("docker.io/team/shop"));
+        }
+        for bad in ["", "Shop", "shop:1", "shop@sha256:00", "a//b", "-shop", "reg istry.example.com/shop", "a?b.c/d"] {
             assert!(Repository::parse(bad, "docker.io").is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_only_begins_like_loopback_is_not_spoken_to_in_the_clear() {
+        for here in ["localhost", "localhost:5000", "127.0.0.1:5000", "127.1.2.3", "[::1]:5000"] {
+            assert!(is_loopback(here), "{here}");
+        }
+        for there in
+            ["127.example.com", "127.0.0.1.example.com:5000", "localhost.example.com", "10.0.0.1", "[::2]:1", ""]
+        {
+            assert!(!is_loopback(there), "{there}");
         }
     }
 

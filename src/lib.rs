@@ -12,6 +12,9 @@
 //! * [`engine`] runs a stage and undoes, [`inputs`] make text into a plan.
 //! * [`clock`] is the cloud's time, [`image`] has names and digests, [`fault`] what failed and what to try, [`exit`] the exit codes.
 
+// A run is futures in futures, and the compiler counts how deep when it lays out the outermost.
+#![recursion_limit = "256"]
+
 pub mod command;
 pub mod start;
 

@@ -1,5 +1,8 @@
 //! The program: reads the environment once, installs the crypto provider, runs, and turns the end into an exit code.
 
+// As in the library: its outermost future is laid out here.
+#![recursion_limit = "256"]
+
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

@@ -52,7 +52,7 @@ pub async fn tell(run: &Run<'_>, connected: Option<Docker>) -> Result<End, Stopp
         return standing::tell(run, &checked, sites).await;
     }
     let image = match &checked.found {
-        Some(found) => take_image(run, &checked, found).await?,
+        Some(found) => take_image(run, &checked, sites, found).await?,
         None => match make_image(run, &checked, sites).await? {
             Some(image) => image,
             None => return Ok(End::Tested),
@@ -71,7 +71,12 @@ pub async fn tell(run: &Run<'_>, connected: Option<Docker>) -> Result<End, Stopp
 }
 
 /// Takes an image that is in the registry already. Its tests have passed: nothing untested gets a tag.
-async fn take_image(run: &Run<'_>, checked: &Checked, found: &PushedImage) -> Result<PushedImage, Stopped> {
+async fn take_image(
+    run: &Run<'_>,
+    checked: &Checked,
+    sites: &[(Site, Survey)],
+    found: &PushedImage,
+) -> Result<PushedImage, Stopped> {
     let Run { plan, engine, .. } = *run;
     if plan.run == RunKind::Deploy {
         return Ok(found.clone());
@@ -90,7 +95,20 @@ async fn take_image(run: &Run<'_>, checked: &Checked, found: &PushedImage) -> Re
         }
         false => engine.skip(Stage::Build, why.as_str()),
     }
-    [Stage::UnitTest, Stage::AcceptanceContainer, Stage::Push].into_iter().for_each(|stage| engine.skip(stage, &*why));
+    [Stage::UnitTest, Stage::AcceptanceContainer].into_iter().for_each(|stage| engine.skip(stage, &*why));
+    let tags = &plan.image.extra_tags;
+    match tags.is_empty() {
+        true => engine.skip(Stage::Push, why),
+        false => {
+            // The run that pushed it may have ended before all of them were given.
+            let give = async |cx: &_| {
+                let registry = checked.registry()?;
+                stages::extra_tags::spare_live(cx, plan, registry, sites, &found.digest).await?;
+                stages::extra_tags::give(cx, registry, &found.reference, &found.digest, tags).await
+            };
+            engine.stage(Stage::Push, plan.timeout, give).await?;
+        }
+    }
     Ok(found.clone())
 }
 
@@ -129,6 +147,7 @@ async fn make_image(
             Some((Site::Beanstalk(target), survey)) => target.released(cx, survey, &name).await?,
             None => None,
         };
+        stages::extra_tags::spare_live(cx, plan, checked.registry()?, sites, built.id()).await?;
         stages::push::publish(cx, plan, checked, &name, tested, uploaded, released).await
     };
     engine.stage(Stage::Push, plan.timeout, publish).await.map(Some)

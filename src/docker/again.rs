@@ -13,7 +13,7 @@ use crate::fault::Fault;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How often a call that takes minutes is sent.
-const LONG_CALLS: u32 = 3;
+pub(super) const LONG_CALLS: u32 = 3;
 
 /// How often in a row status 500 may be a passing fault: it is also how the daemon words what it will never do.
 const SERVER_FAULTS: u32 = 3;
@@ -52,7 +52,7 @@ pub(super) fn is_lost(error: &Error) -> bool {
 }
 
 /// Whether the same call may work in a moment.
-fn passes(error: &Error, attempt: u32) -> bool {
+pub(super) fn passes(error: &Error, attempt: u32) -> bool {
     match error {
         lost if is_lost(lost) => true,
         Error::IOError { .. } => true,
@@ -79,8 +79,9 @@ fn is_verdict(message: &str) -> bool {
 /// Whether a push or pull broke between the daemon and the registry, by the daemon's words (Go's net package, and
 /// distribution's client).
 fn is_of_the_line(error: &str) -> bool {
-    const WORDS: [&str; 10] = [
+    const WORDS: [&str; 11] = [
         "unexpected HTTP status: 5",
+        "blob upload unknown",
         "HTTP status: 429",
         "toomanyrequests",
         "Rate exceeded",

@@ -14,10 +14,37 @@ use crate::image::Digest;
 /// Longest words of a health check that are passed on, in letters.
 const LONGEST_WORDS: usize = 300;
 
+/// How a daemon keeps images, and with it what an image's id is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ImageStore {
+    /// Docker's own: the id is the digest of the configuration.
+    Own,
+    /// containerd's, the default of new installations since Docker 29: the id is the digest of the manifest, or of the index
+    /// that it is in (docker's manual, "containerd image store").
+    Containerd,
+}
+
+impl ImageStore {
+    /// By what the daemon says of its driver (engine API, `/info`, `DriverStatus`).
+    pub(super) fn read(driver: &[Vec<String>]) -> Self {
+        let is_containerds = |pair: &Vec<String>| matches!(pair.as_slice(), [name, kind] if name == "driver-type" && kind.starts_with("io.containerd.snapshotter"));
+        if driver.iter().any(is_containerds) { Self::Containerd } else { Self::Own }
+    }
+
+    /// Whether the image with this id is what the registry holds: this manifest, which names this configuration.
+    pub fn proves(self, id: &Digest, manifest: &Digest, config: &Digest) -> bool {
+        match self {
+            Self::Own => config == id,
+            // One that was pulled by a daemon of the other kind may be known by its configuration there.
+            Self::Containerd => manifest == id || config == id,
+        }
+    }
+}
+
 /// What the daemon knows about an image.
 #[derive(Clone, Debug)]
 pub struct ImageFacts {
-    /// Its id: the digest of its configuration.
+    /// Its id: the digest of its configuration, or of its manifest; [`ImageStore`] tells which.
     pub id: Digest,
     /// Size on the daemon's disk, in bytes.
     pub bytes: u64,
@@ -142,4 +169,23 @@ fn published(ports: PortMap) -> HashMap<u16, u16> {
         bindings?.into_iter().find_map(|binding| binding.host_port?.parse().ok())
     };
     ports.into_iter().filter_map(|(port, bindings)| Some((tcp_port(&port)?, host_port(bindings)?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_the_configurations_digest_in_one_store_and_the_manifests_in_the_other() {
+        let driver = |pairs: &[[&str; 2]]| {
+            ImageStore::read(&pairs.iter().map(|pair| pair.map(str::to_owned).to_vec()).collect::<Vec<_>>())
+        };
+        let containerd = driver(&[["driver-type", "io.containerd.snapshotter.v1"]]);
+        let own = driver(&[["Backing Filesystem", "extfs"], ["Supports d_type", "true"]]);
+        assert_eq!((containerd, own, driver(&[])), (ImageStore::Containerd, ImageStore::Own, ImageStore::Own));
+        let [manifest, config, other] = [b"m", b"c", b"o"].map(|bytes| Digest::of(bytes));
+        assert!(own.proves(&config, &manifest, &config) && !own.proves(&manifest, &manifest, &config));
+        assert!(containerd.proves(&manifest, &manifest, &config));
+        assert!(!containerd.proves(&other, &manifest, &config) && !own.proves(&other, &manifest, &config));
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::fs::Metadata;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use bollard::errors::Error;
 use bollard::query_parameters::{DownloadFromContainerOptions, UploadToContainerOptions};
@@ -205,7 +205,7 @@ impl<R: Read> Read for Counted<R> {
 
 /// Adds a path to a tar file, and before it the directories that it lies in, so that they get the owner too.
 fn pack(tar: &mut TarBuilder, root: &Path, path: &Path, owner: Owner) -> io::Result<()> {
-    let mut above: Vec<&Path> = path.ancestors().skip(1).filter(|path| !path.as_os_str().is_empty()).collect();
+    let mut above: Vec<&Path> = path.ancestors().skip(1).filter(|path| is_named(path)).collect();
     above.reverse();
     for directory in above {
         append(tar, &root.join(directory), directory, &root.join(directory).metadata()?, owner)?;
@@ -213,11 +213,15 @@ fn pack(tar: &mut TarBuilder, root: &Path, path: &Path, owner: Owner) -> io::Res
     pack_all(tar, &root.join(path), path, owner)
 }
 
+/// Whether a path is another one than `.`: the directory that files are copied into stays as it is.
+fn is_named(path: &Path) -> bool {
+    path.components().any(|part| matches!(part, Component::Normal(_)))
+}
+
 fn pack_all(tar: &mut TarBuilder, from: &Path, name: &Path, owner: Owner) -> io::Result<()> {
     let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", from.display()));
     let facts = from.symlink_metadata().map_err(named)?;
-    // `.` is the directory that they are copied into, which stays as it is.
-    if name.components().any(|part| matches!(part, std::path::Component::Normal(_))) {
+    if is_named(name) {
         append(tar, from, name, &facts, owner).map_err(named)?;
     }
     if !facts.is_dir() {

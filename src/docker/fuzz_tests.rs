@@ -11,6 +11,7 @@ use proptest::prelude::*;
 use super::ignore::{Ignore, Match};
 use super::output::Lines;
 use super::progress::Progress;
+use super::push::{self, Layers};
 use crate::fuzz_driver::{fuzz, run};
 
 /// The longest line that output may give, in bytes: 8 KiB of which each may have been replaced by a sign of three.
@@ -95,4 +96,27 @@ fn fuzz_progress_of_builds() {
             assert!(failed.lines.len() <= 20);
         }
     });
+}
+
+#[test]
+fn fuzz_answers_to_a_push() {
+    let target = |bytes: &[u8]| {
+        let (mut layers, said) = (Layers::default(), RefCell::new(Vec::new()));
+        for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+            let _ = push::take(line, &mut layers, &|text| said.borrow_mut().push(text));
+        }
+        said.borrow_mut().push(layers.in_words());
+        assert!(said.borrow().iter().all(|line| line.len() < 200));
+    };
+    let travels = br#"{"status":"Pushing","progressDetail":{"current":512,"total":9000},"progress":"[>]","id":"aaa"}
+{"status":"Pushing","progressDetail":{"current":18446744073709551615,"total":18446744073709551615},"id":"bbb"}
+{"status":"Pushed","progressDetail":{},"id":"aaa"}
+{"status":"Layer already exists","progressDetail":{},"id":"ccc"}
+"#;
+    let ends =
+        br#"{"status":"1: digest: sha256:0000000000000000000000000000000000000000000000000000000000000000 size: 1"}
+{"progressDetail":{},"aux":{"Tag":"1","Digest":"sha256:00","Size":1}}
+{"errorDetail":{"message":"denied"},"error":"denied"}
+"#;
+    fuzz(&[travels, ends], target);
 }

@@ -1,18 +1,16 @@
-//! Images: looked at, named, pushed, pulled, imported, removed.
+//! Images: looked at, named, pulled, imported, removed.
 
 use std::collections::BTreeMap;
 
 use bollard::auth::DockerCredentials;
 use bollard::errors::Error;
-use bollard::query_parameters::{
-    CreateImageOptions, ListImagesOptions, PushImageOptions, RemoveImageOptions, TagImageOptions,
-};
+use bollard::query_parameters::{CreateImageOptions, ListImagesOptions, RemoveImageOptions, TagImageOptions};
 use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt};
 
 use super::again::{again, is_labelled, or_none};
 use super::refusal::status;
-use super::{Docker, ImageFacts, Labels, Login};
+use super::{Docker, ImageFacts, ImageStore, Labels, Login};
 use crate::fault::Fault;
 use crate::image::{Digest, Repository, TaggedRef};
 
@@ -31,6 +29,16 @@ impl Docker {
         found.await?.map(|image| ImageFacts::read(reference, image)).transpose()
     }
 
+    /// How the daemon keeps images.
+    ///
+    /// # Errors
+    /// The daemon could not be asked.
+    pub async fn image_store(&self) -> Result<ImageStore, Fault> {
+        let what = "could not ask the docker daemon how it keeps images";
+        let info = again(what, |_| async move { self.client.info().await }).await?;
+        Ok(ImageStore::read(&info.driver_status.unwrap_or_default()))
+    }
+
     /// Gives an image a further name.
     ///
     /// # Errors
@@ -43,40 +51,6 @@ impl Docker {
             self.client.tag_image(image, Some(options.clone())).await
         })
         .await
-    }
-
-    /// Pushes an image under its name, and gives the digest that the registry has for it. A push that broke is begun
-    /// again: what has arrived stays there.
-    ///
-    /// # Errors
-    /// The registry refuses, or the daemon could not be asked.
-    pub async fn push(
-        &self,
-        reference: &TaggedRef,
-        login: Option<&Login>,
-        line: &dyn Fn(String),
-    ) -> Result<Digest, Fault> {
-        let what = format!("could not push {reference}");
-        let options = &PushImageOptions { tag: Some(reference.tag.to_string()), ..Default::default() };
-        let repository = &reference.repository.to_string();
-        let pushed = self.patiently(&what, || async move {
-            {
-                let mut answers = self.client.push_image(repository, Some(options.clone()), login.map(credentials));
-                let mut digest = None;
-                while let Some(answer) = answers.try_next().await? {
-                    let Some(status) = answer.status else { continue };
-                    match pushed_digest(&status) {
-                        Some(found) => digest = Some(found),
-                        // Progress of a layer says its size over and over; what is worth a line has none.
-                        None if answer.progress_detail.is_none() => line(status),
-                        None => {}
-                    }
-                }
-                Ok(digest)
-            }
-        });
-        let digest = pushed.await.map_err(|fault| denied(fault, reference))?;
-        digest.ok_or_else(|| Fault::new(what).cause("the docker daemon's answer holds no digest"))
     }
 
     /// Pulls an image by any name that docker understands, and gives its id.
@@ -186,33 +160,21 @@ fn with_tag(reference: &str) -> String {
     if last.contains([':', '@']) { reference.to_owned() } else { format!("{reference}:latest") }
 }
 
-/// The digest in a push's last line: `1.2: digest: sha256:… size: 941`.
-fn pushed_digest(status: &str) -> Option<Digest> {
-    let (_, rest) = status.split_once(": digest: ")?;
-    Digest::parse(rest.split(' ').next()?).ok()
-}
-
-fn credentials(login: &Login) -> DockerCredentials {
-    DockerCredentials {
-        username: Some(login.username.clone()),
-        password: Some(login.password.reveal().to_owned()),
-        serveraddress: Some(if is_docker_hub(&login.host) { DOCKER_HUB_LOGIN.into() } else { login.host.clone() }),
-        ..Default::default()
+pub(super) fn credentials(login: &Login) -> DockerCredentials {
+    let serveraddress = Some(if is_docker_hub(&login.host) { DOCKER_HUB_LOGIN.into() } else { login.host.clone() });
+    let password = Some(login.password.reveal().to_owned());
+    match login.is_identity_token() {
+        true => DockerCredentials { identitytoken: password, serveraddress, ..Default::default() },
+        false => {
+            let username = Some(login.username.clone());
+            DockerCredentials { username, password, serveraddress, ..Default::default() }
+        }
     }
 }
 
 /// Whether a registry's host, or the name a login is kept under, is Docker Hub's.
 pub(super) fn is_docker_hub(host: &str) -> bool {
-    matches!(host, Repository::DOCKER_HUB | "index.docker.io" | "registry-1.docker.io" | DOCKER_HUB_LOGIN)
-}
-
-fn denied(fault: Fault, reference: &TaggedRef) -> Fault {
-    let words = ["no basic auth credentials", "unauthorized", "authentication required", "denied"];
-    if fault.causes().iter().any(|cause| words.iter().any(|word| cause.contains(word))) {
-        let host = reference.repository.host();
-        return fault.hint(format!("check the login for {host}, and that it may push to this repository"));
-    }
-    fault
+    host == DOCKER_HUB_LOGIN || Repository::usual_host(host) == Repository::DOCKER_HUB
 }
 
 #[cfg(test)]
@@ -224,14 +186,6 @@ mod tests {
         let labels = Labels::from([("b".into(), "say \"x\"".into()), ("a".into(), "1".into())]);
         let expected = ["LABEL \"a\"=\"1\"", "LABEL \"b\"=\"say \\\"x\\\"\"", "ENTRYPOINT [\"/x\", \"run\"]"];
         assert_eq!(changes(&labels, &["/x", "run"]), expected);
-    }
-
-    #[test]
-    fn the_digest_is_read_from_the_last_line_of_a_push_alone() {
-        let digest = Digest::of(b"x");
-        assert_eq!(pushed_digest(&format!("v1: digest: {digest} size: 941")), Some(digest));
-        assert_eq!(pushed_digest("Layer already exists"), None);
-        assert_eq!(pushed_digest("v1: digest: sha256:12 size: 1"), None);
     }
 
     #[test]
@@ -254,5 +208,7 @@ mod tests {
         };
         assert_eq!(credentials(&login("docker.io")).serveraddress.as_deref(), Some(DOCKER_HUB_LOGIN));
         assert_eq!(credentials(&login("quay.io")).serveraddress.as_deref(), Some("quay.io"));
+        let token = credentials(&Login { username: Login::IDENTITY_TOKEN.into(), ..login("shop.azurecr.io") });
+        assert_eq!((token.identitytoken.as_deref(), token.username), (Some("obvious-fake"), None));
     }
 }

@@ -22,6 +22,7 @@ mod output;
 mod own;
 mod pipe;
 mod progress;
+mod push;
 mod refusal;
 mod session;
 mod tarball;
@@ -40,7 +41,7 @@ pub use build::BuildRequest;
 pub use container::ContainerSpec;
 pub use context::leaves_out;
 pub use extras::Extras;
-pub use facts::{ContainerFacts, ImageFacts};
+pub use facts::{ContainerFacts, ImageFacts, ImageStore};
 pub use files::Owner;
 pub use output::Ended;
 pub use own::OwnImage;
@@ -85,6 +86,17 @@ pub struct Login {
     pub username: String,
     /// Password or token.
     pub password: Secret,
+}
+
+impl Login {
+    /// The user name that stands for a token which a registry gave in place of a password (docker's protocol for programs
+    /// that keep logins).
+    pub const IDENTITY_TOKEN: &str = "<token>";
+
+    /// Whether the password is such a token.
+    pub fn is_identity_token(&self) -> bool {
+        self.username == Self::IDENTITY_TOKEN
+    }
 }
 
 /// A docker daemon. Cheap to clone.

@@ -181,7 +181,8 @@ impl Auth for Offer {
         let host = &request.get_ref().host;
         let same = |login: &&Login| login.host == *host || (is_docker_hub(&login.host) && is_docker_hub(host));
         let known = self.logins.iter().find(same).map(|login| CredentialsResponse {
-            username: login.username.clone(),
+            // A token in place of a password goes without a name.
+            username: if login.is_identity_token() { String::new() } else { login.username.clone() },
             secret: login.password.reveal().to_owned(),
         });
         Ok(Response::new(known.unwrap_or_default()))

@@ -175,7 +175,7 @@ impl Wire {
 }
 
 /// The header that carries a login for one registry.
-const REGISTRY_AUTH: &str = "x-registry-auth";
+pub(super) const REGISTRY_AUTH: &str = "x-registry-auth";
 
 impl fmt::Display for Wire {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

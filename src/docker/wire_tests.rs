@@ -218,3 +218,21 @@ async fn a_push_that_broke_is_begun_again_and_one_that_was_refused_is_not() {
     assert!(fake.docker.push(&reference, None, &|_| ()).await.is_err());
     assert_eq!(fake.count("POST /images/127.0.0.1:1/shop/push"), 1);
 }
+
+#[tokio::test]
+async fn a_push_whose_login_ran_out_under_it_is_begun_again_and_follows_its_layers() {
+    let digest = Digest::of(b"x");
+    let layer = "{\"status\":\"Pushed\",\"progressDetail\":{},\"id\":\"aaa\"}\r\n";
+    let expired = format!("{layer}{{\"error\":\"unauthorized: authentication required\"}}\r\n");
+    let there = "{\"status\":\"Layer already exists\",\"progressDetail\":{},\"id\":\"aaa\"}\r\n";
+    let done =
+        format!("{there}{{\"progressDetail\":{{}},\"aux\":{{\"Tag\":\"1\",\"Digest\":\"{digest}\",\"Size\":9}}}}\r\n");
+    let fake = Fake::start(move |_, count| Say(200, if count == 1 { expired.clone() } else { done.clone() })).await;
+    let reference =
+        TaggedRef { repository: Repository::parse("shop", "127.0.0.1:1").unwrap(), tag: Tag::parse("1").unwrap() };
+    let said = std::cell::RefCell::new(Vec::new());
+    let pushed = fake.docker.push(&reference, None, &|line| said.borrow_mut().push(line)).await;
+    assert_eq!(pushed.map_err(|fault| fault.to_string()), Ok(digest));
+    let said = said.into_inner();
+    assert!(said[0].contains("is begun again") && said[1] == "1 of 1 layer sent (0.0 MB), 0 there already", "{said:?}");
+}

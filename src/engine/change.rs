@@ -9,6 +9,8 @@ pub enum Change {
     MakeRepository { repository: String },
     /// The image gets its tag in the registry.
     Push { image: String, digest: String },
+    /// The image gets a further name in the registry.
+    Tag { image: String },
     /// An application is made.
     MakeApplication { application: String },
     /// An application version is made, from this bundle.
@@ -41,6 +43,7 @@ impl Change {
         match self {
             Change::MakeRepository { repository } => Change::MakeRepository { repository: t(repository) },
             Change::Push { image, digest } => Change::Push { image: t(image), digest: t(digest) },
+            Change::Tag { image } => Change::Tag { image: t(image) },
             Change::MakeApplication { application } => Change::MakeApplication { application: t(application) },
             Change::MakeVersion { application, label, bundle } => {
                 Change::MakeVersion { application: t(application), label: t(label), bundle: t(bundle) }

@@ -221,6 +221,8 @@ pub enum Fact {
     Accepted { url: String, checks: usize },
     /// The registry's digest for `repository:tag`.
     Pushed { image: String, tag: String, digest: String },
+    /// A further tag that names the same digest.
+    Tagged { image: String, tag: String, digest: String },
     /// The application version; `reused` when the same one was there already.
     Version { label: String, reused: bool },
     /// An environment: what it is to us, its name, id and address with scheme.

@@ -172,7 +172,7 @@ inputs! {
     Image {
         built image = Nothing, "repository of the image, without a tag: registry.example.com/team/shop";
         built tag = Is("{sha}"), "tag of the image; may hold {sha} {short_sha} {branch} {build}";
-        later extra_tags = Nothing, "further tags for the same digest, one a line";
+        built extra_tags = Nothing, "further tags for the same digest, one a line; may hold the same placeholders";
         built revision = Taken("from the CI, else .git"), "commit that is built; it names the tag";
     }
     Build {
@@ -227,7 +227,7 @@ inputs! {
         built ready_timeout = Is("60s"), "how long the application may take to become ready";
     }
     Registry {
-        built registry_username = Taken("DOCKER_AUTH_CONFIG, docker's config; ECR by AWS credentials"),
+        built registry_username = Taken("DOCKER_AUTH_CONFIG, docker's config, the CI's own; ECR by AWS credentials"),
             "user at the registry";
         built registry_password = Taken("likewise"), "password or token at the registry";
         built create_repository = Is("false"), "make a missing ECR repository: true or false";

@@ -40,12 +40,22 @@ pub enum Entry {
     /// A user and a password.
     Login(String, Secret),
     /// A token of the kind that `docker login` gets from some registries.
-    IdentityToken,
-    /// A program on the machine that wrote the configuration keeps the login: `docker-credential-` and this.
-    Program(String),
+    IdentityToken(Secret),
+    /// A program on the machine that wrote the configuration keeps the login.
+    Program {
+        /// Its name behind `docker-credential-`.
+        name: String,
+        /// What it is asked for.
+        server: String,
+        /// Whether the configuration says that it has a login for this registry; else it is asked for every one.
+        is_listed: bool,
+    },
     /// Nothing.
     Absent,
 }
+
+/// The name under which docker keeps Docker Hub's login.
+const DOCKER_HUB_LOGIN: &str = "https://index.docker.io/v1/";
 
 impl DockerConfig {
     /// Reads a configuration.
@@ -62,17 +72,27 @@ impl DockerConfig {
     /// What it holds for the registry `host`.
     pub fn entry(&self, host: &str) -> Entry {
         let host = plain_host(host);
-        if let Some((_, program)) = self.cred_helpers.iter().flatten().find(|(key, _)| plain_host(key) == host) {
-            return Entry::Program(program.clone());
+        let program = |name: &String, server: &str, is_listed| Entry::Program {
+            name: name.clone(),
+            server: server.to_owned(),
+            is_listed,
+        };
+        if let Some((key, name)) = self.cred_helpers.iter().flatten().find(|(key, _)| plain_host(key) == host) {
+            return program(name, key, true);
         }
         let auth = self.auths.iter().flatten().find(|(key, _)| plain_host(key) == host).map(|(_, auth)| auth);
         if let Some((username, password)) = auth.and_then(Auth::login) {
             return Entry::Login(username, Secret::new(password));
         }
         match (auth, &self.creds_store) {
-            (Some(auth), _) if !auth.identitytoken.is_empty() => Entry::IdentityToken,
-            // With a store, docker leaves an empty entry for each registry that it is logged in to.
-            (Some(_), Some(program)) if !program.is_empty() => Entry::Program(program.clone()),
+            (Some(auth), _) if !auth.identitytoken.is_empty() => {
+                Entry::IdentityToken(Secret::new(auth.identitytoken.as_str()))
+            }
+            // With a store, docker leaves an empty entry for each registry that it is logged in to; not all do.
+            (auth, Some(name)) if !name.is_empty() => {
+                let server = if host == Repository::DOCKER_HUB { DOCKER_HUB_LOGIN } else { &host };
+                program(name, server, auth.is_some())
+            }
             _ => Entry::Absent,
         }
     }
@@ -101,12 +121,9 @@ impl Auth {
 }
 
 /// A key of the configuration, or a host, without scheme and path; Docker Hub has several names.
-fn plain_host(text: &str) -> &str {
+fn plain_host(text: &str) -> String {
     let text = text.split_once("://").map_or(text, |(_, rest)| rest);
-    match text.split('/').next().unwrap_or_default() {
-        "index.docker.io" | "registry-1.docker.io" => Repository::DOCKER_HUB,
-        host => host,
-    }
+    Repository::usual_host(text.split('/').next().unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -132,11 +149,15 @@ mod tests {
     #[test]
     fn programs_that_keep_logins_are_named() {
         let json = r#"{"auths":{"quay.io":{}},"credsStore":"desktop","credHelpers":{"a.example.com":"ecr-login"}}"#;
-        assert_eq!(entry(json, "quay.io"), Some(Entry::Program("desktop".into())));
-        assert_eq!(entry(json, "ghcr.io"), Some(Entry::Absent));
-        assert_eq!(entry(json, "a.example.com"), Some(Entry::Program("ecr-login".into())));
-        let token = r#"{"auths":{"quay.io":{"auth":"AAAA","identitytoken":"t"}}}"#;
-        assert_eq!(entry(token, "quay.io"), Some(Entry::IdentityToken));
+        let program = |name: &str, server: &str, is_listed| {
+            Some(Entry::Program { name: name.into(), server: server.into(), is_listed })
+        };
+        assert_eq!(entry(json, "quay.io"), program("desktop", "quay.io", true));
+        assert_eq!(entry(json, "ghcr.io"), program("desktop", "ghcr.io", false));
+        assert_eq!(entry(json, "docker.io"), program("desktop", "https://index.docker.io/v1/", false));
+        assert_eq!(entry(json, "a.example.com"), program("ecr-login", "a.example.com", true));
+        let token = r#"{"auths":{"quay.io":{"auth":"AAAA","identitytoken":"obvious-fake"}}}"#;
+        assert_eq!(entry(token, "quay.io"), Some(Entry::IdentityToken(Secret::new("obvious-fake"))));
     }
 
     #[test]

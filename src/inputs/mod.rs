@@ -12,6 +12,7 @@ pub mod help;
 pub mod http_check;
 pub mod problem;
 pub mod raw;
+mod registry;
 pub mod resolve;
 pub mod secret;
 mod services;
@@ -29,6 +30,7 @@ pub use ci::CiFacts;
 pub use http_check::HttpCheck;
 pub use problem::Problem;
 pub use raw::RawInputs;
+pub use registry::{JobLogin, ProxyPlan, RegistryPlan};
 pub use secret::Secret;
 pub use services::{Condition, HealthCheck, PullPolicy, ServicePlan};
 pub use site::{
@@ -150,6 +152,8 @@ pub struct ImagePlan {
     pub repository: Repository,
     /// Its tag.
     pub tag: Tag,
+    /// Further tags for the same digest, given after the push; none of them twice, none the tag itself.
+    pub extra_tags: Vec<Tag>,
 }
 
 /// A command as in a Dockerfile's CMD.
@@ -197,17 +201,6 @@ pub struct AppPlan {
     pub ready_path: String,
     /// How long it may take to become ready.
     pub ready_timeout: Duration,
-}
-
-/// How to log in to the registry.
-#[derive(Clone, Debug)]
-pub struct RegistryPlan {
-    /// User and password, if they are inputs.
-    pub login: Option<(String, Secret)>,
-    /// Docker's own configuration, as `DOCKER_AUTH_CONFIG` or the file holds it.
-    pub docker_config: Option<Secret>,
-    /// Whether a missing repository is made.
-    pub create_repository: bool,
 }
 
 /// How AWS is reached.

@@ -9,10 +9,12 @@ mod image;
 mod labels;
 mod lists;
 mod reading;
+mod registry;
 mod report;
 mod run;
 mod services;
 mod settings;
+mod tags;
 mod tests_of_image;
 mod unit_test;
 
@@ -82,7 +84,7 @@ pub fn resolve(raw: &RawInputs, around: &Surroundings<'_>) -> Result<Plan, Vec<P
     let acceptance = tests_of_image::acceptance(&mut reading);
     let unit_test = unit_test::resolve(&mut reading, &acceptance);
     let app = tests_of_image::app(&mut reading);
-    let registry = image::registry(&mut reading, around);
+    let registry = registry::resolve(&mut reading, around, run);
     let tag = image.as_ref().map(|image| image.tag.as_str());
     let beanstalk = beanstalk::resolve(&mut reading, &needs, tag, &app);
     let region = run::region(&mut reading, cloud, &needs, around);

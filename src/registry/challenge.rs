@@ -14,8 +14,6 @@ pub(super) enum Challenge {
         realm: String,
         /// Its name for the registry.
         service: Option<String>,
-        /// What the token must allow: `repository:shop:pull`.
-        scope: Option<String>,
     },
 }
 
@@ -36,18 +34,17 @@ fn parse(text: &str) -> Option<Challenge> {
     if !scheme.eq_ignore_ascii_case("bearer") {
         return None;
     }
-    let (mut realm, mut service, mut scope) = (None, None, None);
+    let (mut realm, mut service) = (None, None);
     let mut rest = rest;
     while let Some((name, value, tail)) = parameter(rest) {
         match name.to_ascii_lowercase().as_str() {
             "realm" => realm = Some(value),
             "service" => service = Some(value),
-            "scope" => scope = Some(value),
             _ => {}
         }
         rest = tail;
     }
-    Some(Challenge::Bearer { realm: realm?, service, scope })
+    Some(Challenge::Bearer { realm: realm?, service })
 }
 
 /// The first `name=value` or `name="value"` of a list, and what follows it.
@@ -79,11 +76,8 @@ mod tests {
             r#"Bearer realm="https://auth.example.com/token",service=registry, "#,
             r#"scope="repository:a/b:pull,push",error="x\"y""#
         );
-        let challenge = Challenge::Bearer {
-            realm: "https://auth.example.com/token".into(),
-            service: Some("registry".into()),
-            scope: Some("repository:a/b:pull,push".into()),
-        };
+        let challenge =
+            Challenge::Bearer { realm: "https://auth.example.com/token".into(), service: Some("registry".into()) };
         assert_eq!(parse(text), Some(challenge));
     }
 

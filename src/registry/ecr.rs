@@ -7,9 +7,11 @@ use aws_sdk_ecr::config::retry::RetryConfig;
 use aws_sdk_ecr::config::timeout::TimeoutConfig;
 use aws_sdk_ecr::config::{Builder, Region};
 use aws_sdk_ecr::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_ecr::types::ImageTagMutability;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::naming::is_about;
 use crate::cloud::code;
 use crate::docker::Login;
 use crate::engine::retry::{Failure, Policy, retry};
@@ -24,7 +26,7 @@ const LIMIT: Duration = Duration::from_secs(45);
 const BUSY: Duration = Duration::from_secs(180);
 
 /// Time for one attempt, the search for credentials included.
-const CALL_LIMIT: Duration = Duration::from_secs(15);
+pub(super) const CALL_LIMIT: Duration = Duration::from_secs(15);
 
 /// Account and region in the host of an ECR registry.
 #[derive(Debug, PartialEq, Eq)]
@@ -34,14 +36,15 @@ pub(super) struct EcrHost {
 }
 
 impl EcrHost {
-    /// `ACCOUNT.dkr.ecr.REGION.amazonaws.com`, also with `ecr-fips` and in China, and `ACCOUNT.dkr-ecr.REGION.on.aws`
-    /// (Amazon ECR's page on registry endpoints).
+    /// `ACCOUNT.dkr.ecr.REGION.amazonaws.com`, also with `ecr-fips`, in China and in the European cloud, and
+    /// `ACCOUNT.dkr-ecr.REGION.on.aws` (Amazon ECR's page on registry endpoints, and its credential helper).
     pub(super) fn parse(host: &str) -> Option<Self> {
         let parts: Vec<&str> = host.split('.').collect();
         let (account, region) = match parts.as_slice() {
-            [account, "dkr", "ecr" | "ecr-fips", region, "amazonaws", "com"]
+            [account, "dkr", "ecr" | "ecr-fips", region, "amazonaws", "com" | "eu"]
             | [account, "dkr", "ecr" | "ecr-fips", region, "amazonaws", "com", "cn"]
-            | [account, "dkr-ecr" | "dkr-ecr-fips", region, "on", "aws"] => (*account, *region),
+            | [account, "dkr-ecr" | "dkr-ecr-fips", region, "on", "aws"]
+            | [account, "dkr-ecr", region, "on", "amazonwebservices", "com", "cn"] => (*account, *region),
             _ => return None,
         };
         let is_account = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
@@ -75,7 +78,12 @@ impl EcrRepository {
     pub(super) fn statement(&self, actions: &str) -> String {
         let Self { registry_id, region, name } = self;
         let account = registry_id.as_deref().unwrap_or("*");
-        let partition = if region.starts_with("cn-") { "aws-cn" } else { "aws" };
+        let partition = match region.split('-').collect::<Vec<_>>().as_slice() {
+            ["cn", ..] => "aws-cn",
+            ["us", "gov", ..] => "aws-us-gov",
+            ["eusc", ..] => "aws-eusc",
+            _ => "aws",
+        };
         let resource = format!("arn:{partition}:ecr:{region}:{account}:repository/{name}");
         format!(r#"{{"Effect":"Allow","Action":{actions},"Resource":"{resource}"}}"#)
     }
@@ -154,12 +162,30 @@ impl Ecr {
     }
 
     async fn is_there(&self) -> Result<bool, Fault> {
+        Ok(self.describe().await?.is_some())
+    }
+
+    /// Whether a tag that an image has cannot be given to another.
+    pub(super) async fn keeps(&self, tag: &str) -> Result<bool, Fault> {
+        let Some(repository) = self.describe().await?.and_then(|mut found| found.pop()) else { return Ok(false) };
+        let filters = repository.image_tag_mutability_exclusion_filters();
+        let is_excluded = filters.iter().any(|filter| is_about(filter.filter(), tag));
+        Ok(match repository.image_tag_mutability() {
+            Some(ImageTagMutability::Immutable) => true,
+            Some(ImageTagMutability::ImmutableWithExclusion) => !is_excluded,
+            Some(ImageTagMutability::MutableWithExclusion) => is_excluded,
+            _ => false,
+        })
+    }
+
+    /// What ECR says of the repository; `None` when it is not there.
+    async fn describe(&self) -> Result<Option<Vec<aws_sdk_ecr::types::Repository>>, Fault> {
         let what = format!("could not ask for the ECR repository {}", self.path);
         let call = async |_| {
             let request = self.client.describe_repositories().repository_names(&self.path);
             match request.set_registry_id(self.account.clone()).send().await {
-                Ok(_) => Ok(true),
-                Err(error) if error.code() == Some("RepositoryNotFoundException") => Ok(false),
+                Ok(answer) => Ok(Some(answer.repositories.unwrap_or_default())),
+                Err(error) if error.code() == Some("RepositoryNotFoundException") => Ok(None),
                 Err(error) => Err(failure(&what, &error, &self.statement("ecr:DescribeRepositories"))),
             }
         };
@@ -260,6 +286,8 @@ mod tests {
             "123456789012.dkr.ecr-fips.eu-west-1.amazonaws.com",
             "123456789012.dkr.ecr.eu-west-1.amazonaws.com.cn",
             "123456789012.dkr-ecr.eu-west-1.on.aws",
+            "123456789012.dkr-ecr.eu-west-1.on.amazonwebservices.com.cn",
+            "123456789012.dkr.ecr.eu-west-1.amazonaws.eu",
         ] {
             let parsed = EcrHost::parse(host).map(|host| (host.account, host.region));
             assert_eq!(parsed, Some(("123456789012".into(), "eu-west-1".into())), "{host}");

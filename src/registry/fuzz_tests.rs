@@ -6,7 +6,9 @@ use http::header::WWW_AUTHENTICATE;
 use http::{HeaderMap, HeaderValue};
 
 use super::challenge::{self, Challenge};
-use super::{ImageConfig, Manifest, ecr};
+use super::manifest::{ImageConfig, Manifest};
+use super::token::lets_push;
+use super::{ecr, naming};
 use crate::fuzz_driver::fuzz;
 
 #[test]
@@ -43,6 +45,18 @@ fn fuzz_manifests_and_configurations() {
         "platform":{"os":"unknown"}},{"digest":"sha256:bb"}]}"#;
     let config = br#"{"architecture":"amd64","config":{"ExposedPorts":{"8080/tcp":{},"x":{}},"Env":["A=b"]}}"#;
     fuzz(&[manifest, index, config], target);
+}
+
+#[test]
+fn fuzz_claims_of_tokens_and_filters_of_tags() {
+    let target = |bytes: &[u8]| {
+        let text = String::from_utf8_lossy(bytes);
+        let _ = lets_push(&text, "team/shop");
+        let _ = lets_push(&format!("e30.{}.c2ln", STANDARD.encode(bytes)), "team/shop");
+        assert!(naming::is_about("*", &text) && naming::is_about(&text.replace('*', ""), &text.replace('*', "")));
+        let _ = naming::is_about(&text, "release-1.0");
+    };
+    fuzz(&[br#"{"access":[{"name":"team/shop","actions":["pull","push"]}]}"#, b"release-*.*", b"**"], target);
 }
 
 #[test]

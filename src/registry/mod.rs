@@ -2,90 +2,62 @@
 //!
 //! The only place with an HTTP client for registries and with ECR's client.
 
+mod advice;
+#[cfg(test)]
+mod amazon_tests;
+mod answer;
 mod basic;
 mod challenge;
 mod client;
 mod ecr;
 #[cfg(test)]
 mod fuzz_tests;
+mod manifest;
+mod naming;
+mod opening;
+mod program;
+mod public;
+#[cfg(test)]
+pub(crate) mod quirks;
 mod tags;
+mod token;
+mod transport;
 
-use std::collections::BTreeMap;
+use std::time::Duration;
 
-use serde::Deserialize;
-use serde::de::IgnoredAny;
+use http::StatusCode;
+use tokio::time::Instant;
 
 use crate::docker::Login;
 use crate::fault::Fault;
 use crate::image::{Digest, Repository, Tag};
 use crate::inputs::RegistryPlan;
-use basic::Found;
 use client::Client;
-use ecr::Ecr;
 pub use ecr::EcrRepository;
+pub use manifest::{Configuration, REVISION_LABEL};
+use manifest::{Descriptor, ImageConfig, Manifest};
+pub use naming::{Held, IMMUTABLE};
+use opening::{Amazon, Opened};
 pub use tags::{EcrTags, Put};
+
+/// After this time a login that can be asked for anew is: the shortest that are given last a quarter of an hour.
+const STALE: Duration = Duration::from_secs(10 * 60);
 
 /// One repository's registry, logged in.
 pub struct Registry {
     repository: Repository,
     client: Client,
     login: Option<Login>,
-    ecr: Option<Ecr>,
-    /// Why ECR gave no token, where that was no reason to stop.
-    without_ecr: Option<String>,
-}
-
-/// The parts of a manifest that we read: an image's, or an index of several
-/// (OCI image specification, `manifest.md` and `image-index.md`).
-#[derive(Deserialize)]
-struct Manifest {
-    config: Option<Descriptor>,
-    #[serde(default)]
-    manifests: Vec<Descriptor>,
-}
-
-#[derive(Deserialize)]
-struct Descriptor {
-    digest: String,
-    #[serde(default)]
-    annotations: BTreeMap<String, String>,
-    platform: Option<Platform>,
-}
-
-/// Of an image in an index.
-#[derive(Deserialize)]
-struct Platform {
-    architecture: String,
-}
-
-/// The label that names the commit an image was built from (OCI image specification, `annotations.md`).
-pub const REVISION_LABEL: &str = "org.opencontainers.image.revision";
-
-/// The parts of an image's configuration that we read.
-#[derive(Deserialize)]
-struct ImageConfig {
-    architecture: Option<String>,
-    config: Option<RunConfig>,
-}
-
-#[derive(Default, Deserialize)]
-struct RunConfig {
-    /// `8080/tcp` and the like, each with an empty object.
-    #[serde(rename = "ExposedPorts")]
-    exposed_ports: Option<BTreeMap<String, IgnoredAny>>,
-    #[serde(rename = "Labels")]
-    labels: Option<BTreeMap<String, String>>,
-}
-
-/// What an image's configuration in the registry says (OCI image specification, `config.md`).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Configuration {
-    /// The TCP ports that it exposes, in ascending order.
-    pub ports: Vec<u16>,
-    /// The commit that it was built from, if it has the label for it (OCI image specification, `annotations.md`).
-    pub revision: Option<String>,
-    /// The processor architecture that it is for, as Go names them: `amd64`, `arm64`.
-    pub architecture: Option<String>,
+    /// Whether the login ends too soon for instances.
+    is_short: bool,
+    /// Whether the login can be asked for anew.
+    is_renewable: bool,
+    opened: Instant,
+    amazon: Option<Amazon>,
+    /// Why the AWS credentials gave no login, where that was no reason to stop.
+    without_aws: Option<String>,
+    plan: RegistryPlan,
+    sdk: Option<aws_config::SdkConfig>,
 }
 
 /// Where an image lives, as far as it concerns those who pull it.
@@ -97,19 +69,19 @@ pub struct Home {
     pub login: Option<Login>,
 }
 
-impl Descriptor {
-    /// Whether it describes another manifest of the same index, as BuildKit's attestations do, and is no image.
-    fn is_attestation(&self) -> bool {
-        self.annotations.get("vnd.docker.reference.type").is_some_and(|kind| kind == "attestation-manifest")
-    }
+/// What came of the question for a tag.
+enum Look {
+    Names(Digest),
+    Missing,
+    Refused(Fault),
 }
 
 impl Registry {
     /// Finds out which registry it is and logs in.
     ///
-    /// A login that is an input wins; else ECR by the AWS credentials in `sdk`, where the host has ECR's shape or the
-    /// authorization token names it; else docker's configuration; else nobody. On a loopback host ECR is asked first:
-    /// the local cloud's registry lives there.
+    /// A login that is an input wins; else that of the AWS credentials in `sdk`, where the host has ECR's shape, is that of
+    /// ECR's public registry, or is named by ECR's authorization token; else docker's configuration; else the CI's own, at
+    /// its vendor's registry; else nobody's. On a loopback host ECR is asked first: the local cloud's registry lives there.
     ///
     /// # Errors
     /// When ECR gives no token, or when docker's configuration names a login that cannot be used.
@@ -118,31 +90,33 @@ impl Registry {
         plan: &RegistryPlan,
         sdk: Option<&aws_config::SdkConfig>,
     ) -> Result<Registry, Fault> {
-        let host = repository.host();
-        let found = basic::find(host, plan)?;
-        let is_ecrs = ecr::EcrHost::parse(host).is_some();
-        let login_is_input = matches!(found, Found::Input(_)) && !repository.is_loopback();
-        // Elsewhere ECR is asked only if there is no other login, so that who has none with AWS is not held up.
-        let asks_ecr = !login_is_input && (is_ecrs || repository.is_loopback() || matches!(found, Found::Nothing));
-        let mut without_ecr = None;
-        let ecr = match sdk.filter(|_| asks_ecr) {
-            Some(sdk) => match Ecr::authorize(repository, sdk).await {
-                Ok(authorized) => authorized,
-                Err(fault) if is_ecrs => return Err(fault),
-                // Not a registry of ECR's by its host: most likely none at all.
-                Err(fault) => {
-                    without_ecr = Some(fault.to_string());
-                    None
-                }
-            },
-            None => None,
-        };
-        let (ecr, login) = match ecr {
-            Some((ecr, login)) => (Some(ecr), Some(login)),
-            None => (None, found.login()?),
-        };
-        let client = Client::new(repository, login.clone())?;
-        Ok(Registry { repository: repository.clone(), client, login, ecr, without_ecr })
+        let Opened { amazon, found, without_aws } = Opened::by(repository, plan, sdk).await?;
+        let (is_short, is_renewable) =
+            found.as_ref().map_or((false, false), |found| (found.is_short, found.is_renewable));
+        let login = found.map(|found| found.login);
+        Ok(Registry {
+            repository: repository.clone(),
+            client: Client::new(repository, login.clone(), &plan.proxies)?,
+            login,
+            is_short,
+            is_renewable,
+            opened: Instant::now(),
+            amazon,
+            without_aws,
+            plan: plan.clone(),
+            sdk: sdk.cloned(),
+        })
+    }
+
+    /// The same with a new login, when this one may end soon: hours of tests may lie behind it.
+    ///
+    /// # Errors
+    /// As [`Registry::open`].
+    pub async fn renewed(&self) -> Result<Option<Registry>, Fault> {
+        if !self.is_renewable || self.opened.elapsed() < STALE {
+            return Ok(None);
+        }
+        Registry::open(&self.repository, &self.plan, self.sdk.as_ref()).await.map(Some)
     }
 
     /// The login, for the daemon's push and pull.
@@ -152,16 +126,32 @@ impl Registry {
 
     /// Whether it is an ECR registry.
     pub fn is_ecr(&self) -> bool {
-        self.ecr.is_some()
+        matches!(self.amazon, Some(Amazon::Private(_)))
     }
 
     /// What those who pull from it must know. ECR stays ECR for them, also for who logs in there by a password.
     pub fn home(&self) -> Home {
         let by_name = || ecr::EcrHost::parse(self.repository.host()).and(EcrRepository::of(&self.repository, ""));
-        match self.ecr.as_ref().map(Ecr::repository).or_else(by_name) {
+        let told = match &self.amazon {
+            Some(Amazon::Private(ecr)) => Some(ecr.repository()),
+            Some(Amazon::Public(_)) | None => by_name(),
+        };
+        match told {
             Some(ecr) => Home { ecr: Some(ecr), login: None },
-            None => Home { ecr: None, login: self.login.clone() },
+            None => Home { ecr: None, login: self.login.clone().filter(|_| !self.is_short) },
         }
+    }
+
+    /// What has to be known before instances pull from here: a login that ends soon is not given to them.
+    pub fn warning_for_instances(&self) -> Option<String> {
+        let (login, host) = (self.login.as_ref().filter(|_| self.is_short)?, self.repository.host());
+        self.amazon.is_none().then(|| {
+            format!(
+                "the login of {} at {host} ends soon and is not given to the instances: if the image is not public, set \
+                 registry_username and registry_password to a login that lasts",
+                login.username
+            )
+        })
     }
 
     /// Asks whether the registry answers, takes the login, and has the repository; a missing ECR repository is made if
@@ -172,8 +162,10 @@ impl Registry {
     pub async fn check(&self, create_repository: bool) -> Result<Vec<String>, Fault> {
         let host = self.repository.host();
         let mut notes = self.check_login().await?;
-        match &self.ecr {
-            Some(ecr) => notes.extend(ecr.check_repository(create_repository).await?),
+        match &self.amazon {
+            Some(Amazon::Private(ecr)) => notes.extend(ecr.check_repository(create_repository).await?),
+            Some(Amazon::Public(public)) if create_repository => notes.extend(public.check_repository(true).await?),
+            Some(Amazon::Public(_)) => {}
             None if create_repository => {
                 notes.push(format!(
                     "{host} is not ECR: it makes a repository by itself on the first push, or not at all"
@@ -190,17 +182,42 @@ impl Registry {
     /// When it does not answer, or refuses the login.
     pub async fn check_login(&self) -> Result<Vec<String>, Fault> {
         let host = self.repository.host();
-        let answer = self.client.get("/v2/", "application/json").await?;
+        let answer = self.client.hello().await?;
         if answer.status.as_u16() != 200 {
-            let fault = answer.fault(format!("could not log in to {host}"));
-            let why = self.without_ecr.iter().filter(|_| self.login.is_none());
-            return Err(why.fold(fault, |fault, why| fault.cause(why)));
+            return Err(self.without_login(answer.fault(format!("could not log in to {host}"))));
         }
         Ok(vec![match &self.login {
-            Some(_) if self.is_ecr() => format!("logged in to {host} by the AWS credentials"),
+            Some(_) if self.amazon.is_some() => format!("logged in to {host} by the AWS credentials"),
             Some(login) => format!("logged in to {host} as {}", login.username),
             None => format!("{host} answers; no login is known for it"),
         }])
+    }
+
+    /// Asks whether the login may push here, as far as the registry tells without a push.
+    ///
+    /// # Errors
+    /// When it may not.
+    pub async fn check_push(&self) -> Result<(), Fault> {
+        if let Some(Amazon::Public(public)) = self.amazon.as_ref().filter(|_| !self.plan.create_repository) {
+            public.check_repository(false).await?;
+        }
+        if self.client.may_push().await? != Some(false) {
+            return Ok(());
+        }
+        let host = self.repository.host();
+        let fault = match &self.login {
+            Some(login) => Fault::new(format!("could not get leave to push to {}", self.repository))
+                .cause(format!("{host} gave {} a token without the right to push", login.username)),
+            None => Fault::new(format!("could not log in to {host}"))
+                .cause("it wants a login, and lets nobody push without one"),
+        };
+        Err(self.without_login(fault).hint(advice::login(host, self.login.is_some())))
+    }
+
+    /// Adds why there is no login.
+    fn without_login(&self, fault: Fault) -> Fault {
+        let why = self.without_aws.iter().filter(|_| self.login.is_none());
+        why.fold(fault, |fault, why| fault.cause(why))
     }
 
     /// What a tag points to; `None` when there is no such tag or no such repository.
@@ -208,19 +225,40 @@ impl Registry {
     /// # Errors
     /// When the registry cannot be asked or refuses the answer.
     pub async fn digest(&self, tag: &Tag) -> Result<Option<Digest>, Fault> {
+        match self.look(tag).await? {
+            Look::Names(digest) => Ok(Some(digest)),
+            Look::Missing => Ok(None),
+            Look::Refused(fault) => Err(fault),
+        }
+    }
+
+    /// The same, where a repository that we are not let into counts as one that is not there: many registries answer so for
+    /// one that is not made yet.
+    ///
+    /// # Errors
+    /// When the registry cannot be asked.
+    pub async fn digest_if_seen(&self, tag: &Tag) -> Result<Option<Digest>, Fault> {
+        match self.look(tag).await? {
+            Look::Names(digest) => Ok(Some(digest)),
+            Look::Missing | Look::Refused(_) => Ok(None),
+        }
+    }
+
+    async fn look(&self, tag: &Tag) -> Result<Look, Fault> {
         let path = self.manifest_path(tag.as_str());
         let asked = || format!("could not ask for the digest of {}:{tag}", self.repository);
-        let answer = self.client.head(&path, client::MANIFESTS).await?;
-        let answer = match answer.status.as_u16() {
-            404 => return Ok(None),
-            200 if answer.digest.is_some() => answer,
-            200 => self.client.get(&path, client::MANIFESTS).await?,
-            _ => return Err(answer.fault(asked())),
-        };
+        let mut answer = self.client.head(&path, client::MANIFESTS).await?;
+        // Some do not know HEAD, some leave the digest out.
+        if answer.status == StatusCode::METHOD_NOT_ALLOWED || answer.status.is_success() && answer.digest.is_none() {
+            answer = self.client.get(&path, client::MANIFESTS).await?;
+        }
         match (answer.status.as_u16(), &answer.digest) {
-            (404, _) => Ok(None),
-            (200, Some(digest)) => Digest::parse(digest).map(Some).map_err(|wrong| Fault::new(asked()).cause(wrong)),
-            (200, None) => Ok(Some(Digest::of(&answer.body))),
+            (404, _) => Ok(Look::Missing),
+            (401 | 403, _) => Ok(Look::Refused(answer.fault(asked()))),
+            (200, Some(digest)) => {
+                Digest::parse(digest).map(Look::Names).map_err(|wrong| Fault::new(asked()).cause(wrong))
+            }
+            (200, None) => Ok(Look::Names(Digest::of(&answer.body))),
             _ => Err(answer.fault(asked())),
         }
     }

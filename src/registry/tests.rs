@@ -115,7 +115,7 @@ fn ecr(fake: &Fake, action: &str, body: &[u8]) -> Response {
 
 fn plan(password: Option<&str>) -> RegistryPlan {
     let login = password.map(|password| ("me".to_owned(), Secret::new(password)));
-    RegistryPlan { login, docker_config: None, create_repository: false }
+    RegistryPlan { login, ..RegistryPlan::default() }
 }
 
 async fn open(address: &str, password: Option<&str>) -> Registry {

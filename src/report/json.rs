@@ -94,6 +94,9 @@ fn value(fact: &Fact) -> Value {
         Fact::Pushed { image, tag, digest } => {
             json!({ "kind": "pushed", "image": image, "tag": tag, "digest": digest })
         }
+        Fact::Tagged { image, tag, digest } => {
+            json!({ "kind": "tagged", "image": image, "tag": tag, "digest": digest })
+        }
         Fact::Version { label, reused } => json!({ "kind": "version", "label": label, "reused": reused }),
         Fact::Environment { role, name, id, url } => {
             let role = match role {

@@ -134,6 +134,7 @@ impl Mask {
             Fact::TestedElsewhere { ran_in } => Fact::TestedElsewhere { ran_in: t(ran_in) },
             Fact::Accepted { url, checks } => Fact::Accepted { url: t(url), checks },
             Fact::Pushed { image, tag, digest } => Fact::Pushed { image: t(image), tag: t(tag), digest: t(digest) },
+            Fact::Tagged { image, tag, digest } => Fact::Tagged { image: t(image), tag: t(tag), digest: t(digest) },
             Fact::Version { label, reused } => Fact::Version { label: t(label), reused },
             Fact::Environment { role, name, id, url } => {
                 Fact::Environment { role, name: t(name), id: t(id), url: t(url) }

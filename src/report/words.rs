@@ -86,6 +86,7 @@ pub fn fact(fact: &Fact) -> String {
         Fact::Accepted { url, checks: 1 } => format!("1 acceptance check passed at {url}"),
         Fact::Accepted { url, checks } => format!("{checks} acceptance checks passed at {url}"),
         Fact::Pushed { image, tag, digest } => format!("{} is in the registry as {digest}", tagged(image, tag)),
+        Fact::Tagged { image, tag, digest } => format!("{image}:{tag} names {digest} too"),
         Fact::Version { label, reused: true } => format!("version {label} was there already and is used again"),
         Fact::Version { label, reused: false } => format!("version {label} was made"),
         Fact::Environment { role, name, id, url } => {

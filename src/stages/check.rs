@@ -116,6 +116,9 @@ pub async fn check(
         let later = plan.registry.create_repository && makes_image;
         let notes = if later { registry.check_login().await? } else { registry.check(false).await? };
         notes.into_iter().for_each(|note| cx.note(note));
+        if let Some(warning) = registry.warning_for_instances().filter(|_| !plan.sites.is_empty()) {
+            cx.warn(warning);
+        }
     }
     let found = match (plan.run, &registry) {
         (RunKind::Deploy, Some(registry)) => Some(find_pushed(cx, registry, &reference(plan)).await?),
@@ -126,6 +129,18 @@ pub async fn check(
     };
     if makes_image && found.is_none() {
         check_recipe(cx, plan)?;
+    }
+    if let Some(registry) = registry.as_ref().filter(|_| makes_image)
+        && (found.is_none() || !plan.image.extra_tags.is_empty())
+    {
+        registry.check_push().await?;
+        let name = reference(plan);
+        if found.is_none() && registry.digest_if_seen(&name.tag).await?.is_some() && registry.keeps(&name.tag).await? {
+            cx.warn(format!(
+                "{name} is in the registry already, and its tags are immutable: push will fail unless this run builds the \
+                 same image; see `build`, which can be if-missing"
+            ));
+        }
     }
     if let Some(image) = &found {
         for SitePlan::Beanstalk(site) in &plan.sites {

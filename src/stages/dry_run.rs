@@ -5,6 +5,7 @@ use crate::engine::StageCx;
 use crate::engine::change::Change;
 use crate::engine::event::Fact;
 use crate::fault::Fault;
+use crate::image::Tag;
 use crate::inputs::{Plan, RunKind};
 use crate::targets::Site;
 
@@ -20,6 +21,10 @@ pub async fn name_changes(cx: &StageCx, plan: &Plan, checked: &Checked) -> Resul
             changes.push(Change::MakeRepository { repository: image.repository.to_string() });
         }
         changes.push(Change::Push { image: image.to_string(), digest: "{digest}".into() });
+    }
+    if matches!(plan.run, RunKind::Pipeline | RunKind::Push) {
+        let name = |tag: &Tag| format!("{}:{tag}", plan.image.repository);
+        changes.extend(plan.image.extra_tags.iter().map(|tag| Change::Tag { image: name(tag) }));
     }
     for (Site::Beanstalk(target), survey) in &checked.sites {
         changes.extend(target.would_change(cx, plan.run, survey).await?);

@@ -8,6 +8,7 @@ pub mod clean_up;
 pub mod configure;
 pub mod deploy;
 pub mod dry_run;
+pub mod extra_tags;
 #[cfg(test)]
 mod fuzz_tests;
 mod http_check;

@@ -3,14 +3,16 @@
 use super::acceptance::AcceptanceVerdict;
 use super::build::BuiltImage;
 use super::check::Checked;
+use super::extra_tags;
 use super::unit_test::UnitTestVerdict;
+use crate::docker::Docker;
 use crate::engine::StageCx;
 use crate::engine::event::Fact;
 use crate::engine::undo::Undo;
 use crate::fault::Fault;
 use crate::image::{Digest, Tag, TaggedRef};
 use crate::inputs::{CloudKind, Plan};
-use crate::registry::{Home, REVISION_LABEL, Registry};
+use crate::registry::{Home, IMMUTABLE, REVISION_LABEL, Registry};
 
 /// An image with both verdicts: the only kind that can be published.
 #[derive(Debug)]
@@ -42,7 +44,8 @@ pub struct PushedImage {
     pub reference: TaggedRef,
     /// The manifest's digest.
     pub digest: Digest,
-    /// The image id: the digest of the configuration that the manifest names.
+    /// The image id: the digest of the configuration that the manifest names; where the image was made with docker's
+    /// containerd image store, the manifest's own.
     pub image_id: Option<Digest>,
     /// The ports it exposes, as far as they are known.
     pub ports: Vec<u16>,
@@ -84,7 +87,12 @@ pub async fn publish(
     if tested.id != uploaded.id {
         return Err(Fault::new("another image was uploaded than was tested"));
     }
-    let (docker, registry) = (checked.docker()?, checked.registry()?);
+    // Hours of tests may lie behind the login.
+    let renewed = checked.registry()?.renewed().await?;
+    let (docker, registry) = (checked.docker()?, renewed.as_ref().map_or_else(|| checked.registry(), Ok)?);
+    if let Some(login) = registry.login() {
+        cx.secret(&login.password);
+    }
     if plan.registry.create_repository {
         // A repository is handed over with the tags in it: no undo.
         registry.check(true).await?.into_iter().for_each(|note| cx.note(note));
@@ -92,27 +100,23 @@ pub async fn publish(
     if let Some(released) = released {
         keep_released(registry, reference, &released, &tested).await?;
     }
-    // On the local cloud a node may have pulled it under this very name, after an earlier run of this commit: not where the
-    // version has a tag of its own. A run that was killed in its push left the name too, which goes.
-    let may_be_a_nodes = plan.cloud == CloudKind::Local && registry.home().ecr.is_none();
-    let is_a_nodes = may_be_a_nodes && docker.image(&reference.to_string()).await?.is_some();
-    if !is_a_nodes {
-        cx.cleanup(Undo::RemoveImage { reference: reference.to_string() });
-    }
-    docker.tag(tested.id.as_str(), reference).await?;
-    let pushed = docker.push(reference, registry.login(), &|line| cx.line(line)).await?;
-    let held = registry.digest(&reference.tag).await?;
-    if held.as_ref() != Some(&pushed) {
-        return Err(tag_moved(reference, &pushed, held.as_ref()));
-    }
+    extra_tags::check(registry, reference, &plan.image.extra_tags, &tested.id).await?;
+    let pushed = match already(registry, reference, &tested.id).await? {
+        Some(held) => {
+            cx.note(format!("{reference} is this very image in the registry already: nothing has to be sent"));
+            held
+        }
+        None => push(cx, plan, docker, registry, reference, &tested.id).await?,
+    };
+    still_holds(registry, reference, &pushed).await?;
     let config = registry.config_digest(&pushed).await?;
-    // Docker's containerd image store names an image by its manifest, the older stores by its configuration.
-    if config != tested.id && pushed != tested.id {
+    if !docker.image_store().await?.proves(&tested.id, &pushed, &config) {
         return Err(Fault::new(format!("{reference} in the registry is not the image that was tested"))
             .cause(format!("tested image id: {}", tested.id))
-            .cause(format!("configuration that the registry holds: {config}")));
+            .cause(format!("in the registry: {pushed}, with the configuration {config}")));
     }
     cx.fact(Fact::Pushed { image: reference.to_string(), tag: reference.tag.to_string(), digest: pushed.to_string() });
+    extra_tags::give(cx, registry, reference, &pushed, &plan.image.extra_tags).await?;
     let architectures = Some(tested.architecture).into_iter().filter(|known| !known.is_empty()).collect();
     Ok(PushedImage {
         reference: reference.clone(),
@@ -121,6 +125,60 @@ pub async fn publish(
         ports: tested.ports,
         architectures,
         home: registry.home(),
+    })
+}
+
+/// Whether a manifest in the registry is the image with this id.
+pub async fn is_image(registry: &Registry, manifest: &Digest, id: &Digest) -> bool {
+    manifest == id || registry.config_digest(manifest).await.is_ok_and(|config| config == *id)
+}
+
+/// The digest under the tag, if it is this very image: pushed by an earlier run. A registry with immutable tags refuses it
+/// a second time, though nothing would change.
+async fn already(registry: &Registry, reference: &TaggedRef, id: &Digest) -> Result<Option<Digest>, Fault> {
+    let Some(held) = registry.digest_if_seen(&reference.tag).await? else { return Ok(None) };
+    if is_image(registry, &held, id).await {
+        return Ok(Some(held));
+    }
+    if registry.keeps(&reference.tag).await? {
+        return Err(extra_tags::is_kept(reference, &held)
+            .hint("with build set to if-missing, the image that was tested and pushed is taken"));
+    }
+    Ok(None)
+}
+
+/// Has the daemon push, under a name that goes when the stage ends.
+async fn push(
+    cx: &StageCx,
+    plan: &Plan,
+    docker: &Docker,
+    registry: &Registry,
+    reference: &TaggedRef,
+    id: &Digest,
+) -> Result<Digest, Fault> {
+    // On the local cloud a node may have pulled it under this very name, after an earlier run of this commit: not where the
+    // version has a tag of its own. A run that was killed in its push left the name too, which goes.
+    let may_be_a_nodes = plan.cloud == CloudKind::Local && registry.home().ecr.is_none();
+    let is_a_nodes = may_be_a_nodes && docker.image(&reference.to_string()).await?.is_some();
+    if !is_a_nodes {
+        cx.cleanup(Undo::RemoveImage { reference: reference.to_string() });
+    }
+    docker.tag(id.as_str(), reference).await?;
+    let fault = match docker.push(reference, registry.login(), &|line| cx.line(line)).await {
+        Ok(pushed) => return Ok(pushed),
+        Err(fault) => fault,
+    };
+    let says = |text: &str| fault.causes().iter().any(|cause| cause.contains(text));
+    if says("immutable") || says("cannot be overwritten") {
+        // Another run of this commit may have been faster.
+        return match already(registry, reference, id).await {
+            Ok(Some(held)) => Ok(held),
+            _ => Err(fault.hint(IMMUTABLE)),
+        };
+    }
+    Err(match says("does not exist") && registry.is_ecr() {
+        true => fault.hint("set create_repository=true, and the repository is made in ECR"),
+        false => fault,
     })
 }
 
@@ -182,7 +240,7 @@ pub async fn find_tested(
     revision: &str,
     platform: Option<&str>,
 ) -> Result<Option<PushedImage>, Fault> {
-    let Some(digest) = registry.digest(&reference.tag).await? else {
+    let Some(digest) = registry.digest_if_seen(&reference.tag).await? else {
         cx.note(format!("{reference} is not in the registry yet: it will be built"));
         return Ok(None);
     };

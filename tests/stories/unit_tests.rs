@@ -8,8 +8,8 @@ const ONE: &str = "7171717171717171717171717171717171717171";
 const STAGES: &str = "
 FROM app AS test
 COPY passwd /etc/passwd
-WORKDIR /work
-RUN chown 1000:1001 /work
+WORKDIR /srv
+RUN chown 1000:1001 /srv
 USER app
 ENTRYPOINT [\"/bin/false\"]
 FROM app AS bare
@@ -57,12 +57,12 @@ fn failing_tests_are_told_with_the_lines_where_they_failed() {
     let dockerfile = std::fs::read_to_string(context.join("Dockerfile")).unwrap();
     let dockerfile = dockerfile.replace("FROM scratch", "FROM scratch AS app") + STAGES;
     std::fs::write(context.join("Dockerfile"), dockerfile).unwrap();
-    std::fs::write(context.join("passwd"), "root:x:0:0::/:\napp:x:1000:1001::/work:\n").unwrap();
+    std::fs::write(context.join("passwd"), "root:x:0:0::/:\napp:x:1000:1001::/srv:\n").unwrap();
     std::fs::create_dir(world.path("tests")).unwrap();
     std::fs::write(world.path("tests/run.sh"), RUN).unwrap();
     std::fs::write(world.path("tests/test_cart.py"), "def test_discounts():\n    assert total([1, 2]) == 4\n").unwrap();
 
-    let failed = test(&world, &[]).expect(11).says("in /work as 1000:1001 with obvious");
+    let failed = test(&world, &[]).expect(11).says("in /srv as 1000:1001 with obvious");
     let failed = failed.says("1 of 2 tests failed, 1 skipped, taking 600 ms together");
     let failed = failed.says("failed: tests.test_cart.test_discounts (100 ms) at tests/test_cart.py:2");
     let failed = failed.says("slow: tests.test_cart.test_adds (500 ms)").says("not on the shipped bytes");

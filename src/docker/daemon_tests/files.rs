@@ -39,29 +39,30 @@ async fn files_of_the_repository_belong_to_the_one_who_runs_the_tests() {
         scratch.file("tests/data/secret", "for its owner", 0o600);
         scratch.file("other/left out", "", 0o644);
         std::os::unix::fs::symlink("data/secret", scratch.0.join("tests/link")).unwrap();
-        let command = "/bin/busybox stat -c '%u:%g %a %n' work/tests work/tests/unit work/tests/unit/run.sh \
-                       work/tests/data/secret; /bin/busybox cat work/tests/link; echo; work/tests/unit/run.sh; \
-                       echo new > work/tests/data/new && echo written; ls work; /bin/busybox ls work";
+        let command = "/bin/busybox stat -c '%u:%g %a %n' srv srv/tests srv/tests/unit srv/tests/unit/run.sh \
+                       srv/tests/data/secret; /bin/busybox cat srv/tests/link; echo; srv/tests/unit/run.sh; \
+                       echo new > srv/tests/data/new && echo written; ls srv; /bin/busybox ls srv";
         let mut spec = bench.shell("files", &image, command);
         spec.extras.user = Some("1000:50".into());
         spec.unlogged = true;
         bench.docker.create(&spec).await.unwrap();
         let mut tar = ::tar::Builder::new(Vec::new());
-        tar.append_dir("work", std::env::temp_dir()).unwrap();
+        tar.append_dir("srv", std::env::temp_dir()).unwrap();
         bench.docker.put_tar(&spec.name, "/", tar.into_inner().unwrap()).await.unwrap();
         let owner = Owner { uid: 1000, gid: 50 };
         let put = async |paths: &[&str]| {
             let paths: Vec<PathBuf> = paths.iter().map(PathBuf::from).collect();
-            bench.docker.put_files(&spec.name, "/work", &scratch.0, &paths, owner).await
+            bench.docker.put_files(&spec.name, "/srv", &scratch.0, &paths, owner).await
         };
-        put(&["tests/unit", "tests/data", "tests/link"]).await.unwrap();
+        put(&["./tests/unit", "tests/data", "tests/link"]).await.unwrap();
         let heard = Heard::default();
         bench.docker.run_to_end(&spec.name, &heard.line()).await.unwrap();
         let expected = [
-            "1000:50 755 work/tests",
-            "1000:50 755 work/tests/unit",
-            "1000:50 700 work/tests/unit/run.sh",
-            "1000:50 600 work/tests/data/secret",
+            "0:0 1777 srv",
+            "1000:50 755 srv/tests",
+            "1000:50 755 srv/tests/unit",
+            "1000:50 700 srv/tests/unit/run.sh",
+            "1000:50 600 srv/tests/data/secret",
             "for its owner",
             "ran",
             "written",

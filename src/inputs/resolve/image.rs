@@ -1,16 +1,15 @@
-//! The image: its name, how it is built, and how to log in where it goes.
+//! The image: its name, and how it is built.
 
 use std::path::{Component, Path, PathBuf};
 
 use super::commit::Commit;
 use super::lists::{Kind, pairs};
 use super::reading::{Reading, field, word};
-use super::{Needs, Surroundings};
+use super::{Needs, Surroundings, tags};
 use super::{build_secrets, build_session, labels};
-use crate::image::{Repository, Tag};
-use crate::inputs::docker_config::DockerConfig;
+use crate::image::Repository;
 use crate::inputs::problem::{Wrong, shown};
-use crate::inputs::{BuildPlan, ImagePlan, Recipe, RegistryPlan, Secret, values};
+use crate::inputs::{BuildPlan, ImagePlan, Recipe, Secret, values};
 
 /// The image's name. Without an image to push it gets a name that never leaves the daemon.
 pub(super) fn resolve(
@@ -29,72 +28,9 @@ pub(super) fn resolve(
         false if asked.text.is_some() => reading.value(asked, parse),
         false => Repository::parse(&format!("localhost/{}", slug(name)), default_host).ok(),
     };
-    let tag = tag(reading, commit, needs);
-    Some(ImagePlan { repository: repository?, tag: tag? })
-}
-
-/// The tag, its placeholders filled.
-fn tag(reading: &mut Reading<'_>, commit: &Commit, needs: &Needs) -> Option<Tag> {
-    let asked = field!(reading.raw, tag);
-    let template = asked.text.unwrap_or("{sha}");
-    let revision = match (&commit.revision, needs.image) {
-        (None, false) => Some("untagged".to_owned()),
-        (revision, _) => revision.clone(),
-    };
-    let short = revision.as_ref().map(|revision| revision.chars().take(7).collect::<String>());
-    let branch = commit.ci.branch.as_deref().map(legal_in_a_tag);
-    let mut text = template.to_owned();
-    let known = [
-        (
-            "{sha}",
-            revision,
-            "revision",
-            "the commit is unknown here: no CI tells it and the context has no readable .git",
-        ),
-        (
-            "{short_sha}",
-            short,
-            "revision",
-            "the commit is unknown here: no CI tells it and the context has no readable .git",
-        ),
-        ("{branch}", branch, "tag", "asks for {branch}, but no branch is known here"),
-        ("{build}", commit.ci.build.clone(), "tag", "asks for {build}, but no CI tells a build number here"),
-    ];
-    let mut complete = true;
-    for (placeholder, value, input, wrong) in known {
-        if !template.contains(placeholder) {
-            continue;
-        }
-        let Some(value) = value else {
-            // A commit that was given and is malformed has been told already.
-            if input == "tag" {
-                reading.problem(input, Wrong::new(wrong, "use {sha}, or write the tag out"));
-            } else if reading.raw.written("revision").is_none() {
-                reading.problem(input, Wrong::new(format!("is missing; {wrong}"), "write the commit"));
-            }
-            complete = false;
-            continue;
-        };
-        text = text.replace(placeholder, &value);
-    }
-    if !complete {
-        return None;
-    }
-    match Tag::parse(&text) {
-        Ok(tag) => Some(tag),
-        Err(instead) => {
-            let also = "; {sha} {short_sha} {branch} {build} are filled in";
-            reading.problem("tag", Wrong::new(format!("gives {}", shown(&text)), instead + also));
-            None
-        }
-    }
-}
-
-/// A branch's name with everything that a tag may not hold replaced by `-`.
-fn legal_in_a_tag(branch: &str) -> String {
-    let text: String =
-        branch.chars().map(|c| if c.is_ascii_alphanumeric() || "_.-".contains(c) { c } else { '-' }).collect();
-    text.trim_start_matches(['.', '-']).chars().take(128).collect()
+    let tag = tags::tag(reading, commit, needs);
+    let extra_tags = tags::extra_tags(reading, commit, needs, tag.as_ref());
+    Some(ImagePlan { repository: repository?, tag: tag?, extra_tags })
 }
 
 /// A name as a part of a repository's path.
@@ -170,54 +106,4 @@ fn platform(text: &str) -> Result<String, Wrong> {
         true => Ok(text.to_owned()),
         false => Err(Wrong::new(format!("is {}", shown(text)), "write a platform such as linux/amd64")),
     }
-}
-
-/// How to log in to the registry.
-pub(super) fn registry(reading: &mut Reading<'_>, around: &Surroundings<'_>) -> RegistryPlan {
-    let raw = reading.raw;
-    let username = reading.value(field!(raw, registry_username), values::line);
-    let password = raw.texts.registry_password.as_deref();
-    let login = match (username, password) {
-        (Some(username), Some(password)) => Some((username, Secret::new(password))),
-        (None, Some(_)) if raw.written("registry_username").is_none() => {
-            reading.problem("registry_username", Wrong::new("is missing", "write the user of registry_password"));
-            None
-        }
-        (Some(_), None) if raw.written("registry_password").is_none() => {
-            reading.problem("registry_password", Wrong::new("is missing", "write the password of registry_username"));
-            None
-        }
-        _ => None,
-    };
-    let docker_config = docker_config(raw.variables(), around);
-    if let Some((source, text)) = &docker_config
-        && let Err(wrong) = DockerConfig::parse(text.reveal())
-    {
-        let instead = "write what `docker login` writes: {\"auths\": {\"host\": {\"auth\": \"…\"}}}";
-        reading.problem_with(source, Wrong::new(wrong, instead));
-    }
-    RegistryPlan {
-        login,
-        docker_config: docker_config.map(|(_, text)| text),
-        create_repository: reading.value_or(field!(raw, create_repository), false, values::boolean),
-    }
-}
-
-/// Docker's own configuration and where it was found: `DOCKER_AUTH_CONFIG`, else `config.json` in `DOCKER_CONFIG` or in
-/// `.docker` at home.
-pub(super) fn docker_config(
-    variables: &std::collections::BTreeMap<String, String>,
-    around: &Surroundings<'_>,
-) -> Option<(String, Secret)> {
-    let set = |name: &str| variables.get(name).filter(|text| !text.trim().is_empty());
-    if let Some(text) = set("DOCKER_AUTH_CONFIG") {
-        return Some(("DOCKER_AUTH_CONFIG".to_owned(), Secret::new(text)));
-    }
-    let directory = match set("DOCKER_CONFIG") {
-        Some(directory) => PathBuf::from(directory),
-        None => Path::new(set("HOME")?).join(".docker"),
-    };
-    let path = directory.join("config.json");
-    let text = (around.read_file)(&path).ok().filter(|text| !text.trim().is_empty())?;
-    Some((path.display().to_string(), Secret::new(text)))
 }

@@ -5,10 +5,8 @@ use std::path::{Path, PathBuf};
 use super::Surroundings;
 use super::build_secrets;
 use super::commit::is_whole;
-use super::image::docker_config;
 use super::lists::{Kind, secret_values};
 use super::reading::{Reading, field, word};
-use crate::inputs::docker_config::DockerConfig;
 use crate::inputs::problem::Wrong;
 use crate::inputs::values::{self, lines};
 use crate::inputs::{CiFacts, GithubPlan, ReportKind, ReportPlan, Secret};
@@ -107,8 +105,7 @@ fn masks(reading: &mut Reading<'_>, around: &Surroundings<'_>) -> Vec<Secret> {
     }
     masks.extend(super::settings::secret_values(texts.option_settings.as_deref(), variables));
     masks.extend(super::services::secret_values(texts.services.as_deref(), variables));
-    let config = docker_config(variables, around).and_then(|(_, text)| DockerConfig::parse(text.reveal()).ok());
-    masks.extend(config.iter().flat_map(DockerConfig::secrets));
+    masks.extend(super::registry::secrets(variables, around));
     masks.retain(|mask| !mask.reveal().trim().is_empty());
     masks.sort_by(|a, b| a.reveal().cmp(b.reveal()));
     masks.dedup();

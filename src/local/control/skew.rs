@@ -144,7 +144,7 @@ mod tests {
         assert_eq!(refused.code(), Some("RequestTimeTooSkewed"));
         let sdk = keeping_time(deaf, &Clock::new());
         let repository = Repository::parse("shop", &world.registry).unwrap();
-        let plan = RegistryPlan { login: None, docker_config: None, create_repository: false };
+        let plan = RegistryPlan::default();
         let registry = Registry::open(&repository, &plan, Some(&sdk)).await.unwrap();
         assert!(registry.is_ecr(), "refused once, then signed at the right time");
     }

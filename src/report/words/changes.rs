@@ -7,6 +7,7 @@ pub fn change(change: &Change) -> String {
     match change {
         Change::MakeRepository { repository } => format!("create repository {repository}, if it is missing"),
         Change::Push { image, digest } => format!("push {image} ({digest})"),
+        Change::Tag { image } => format!("give the image the further name {image}"),
         Change::MakeApplication { application } => format!("create application {application}"),
         Change::MakeVersion { application, label, bundle } => {
             format!("create version {label} of application {application} from bundle {bundle}")

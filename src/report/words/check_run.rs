@@ -67,7 +67,7 @@ fn headline(fact: &Fact) -> Option<String> {
         Fact::ImageBuilt { bytes, .. } => Some(format!("image of {} built", super::size(*bytes))),
         Fact::Pushed { image, tag, .. } => Some(format!("{} pushed", super::tagged(image, tag))),
         Fact::Environment { name, url, .. } => Some(format!("environment {name}{}", super::at(url))),
-        Fact::Version { .. } | Fact::Platform { .. } | Fact::Previous { .. } => None,
+        Fact::Tagged { .. } | Fact::Version { .. } | Fact::Platform { .. } | Fact::Previous { .. } => None,
         Fact::Kept { .. } | Fact::Planned(_) | Fact::Flaw(_) | Fact::TestedElsewhere { .. } => None,
     }
 }

@@ -20,6 +20,8 @@ pub struct Environment {
 pub struct Known {
     /// Image, tag and digest, once the registry has them.
     pub pushed: Option<(String, String, String)>,
+    /// Further tags that name the same digest, with a space between them.
+    pub extra_tags: String,
     /// Whether it was this run that pushed it, and not an earlier one.
     pub is_pushed_here: bool,
     /// Id and size of the image that was built.
@@ -49,6 +51,10 @@ impl Known {
             match fact {
                 Fact::ImageBuilt { id, bytes } => known.built = Some((id, bytes)),
                 Fact::Pushed { image, tag, digest } => known.pushed = Some((image, tag, digest)),
+                Fact::Tagged { tag, .. } => {
+                    let space = if known.extra_tags.is_empty() { "" } else { " " };
+                    known.extra_tags.extend([space, &tag]);
+                }
                 Fact::Version { label, reused } => known.version = Some((label, reused)),
                 Fact::Previous { name, version } => known.previous = Some((name, version)),
                 Fact::Environment { role: Role::Live | Role::Updated, name, id, url } => {
@@ -87,6 +93,7 @@ impl Known {
         if let Some((image, tag, digest)) = &self.pushed {
             outputs.extend([("image", image.as_str()), ("tag", tag), ("digest", digest)]);
         }
+        outputs.push(("extra_tags", self.extra_tags.as_str()));
         outputs.extend(self.version.iter().map(|(label, _)| ("version_label", label.as_str())));
         if let Some(Environment { name, id, url }) = &self.environment {
             outputs.extend([("environment_name", name.as_str()), ("environment_id", id), ("environment_url", url)]);
@@ -108,6 +115,7 @@ impl Known {
             (None, Some((id, bytes))) => rows.push(("image", format!("{id}, {}, not pushed", super::size(*bytes)))),
             (None, None) => {}
         }
+        rows.extend((!self.extra_tags.is_empty()).then(|| ("further tags", self.extra_tags.clone())));
         rows.extend(self.version.iter().map(|(label, reused)| {
             ("version", if *reused { format!("{label}, which was there already") } else { label.clone() })
         }));

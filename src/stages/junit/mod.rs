@@ -2,7 +2,7 @@
 //!
 //! There is no standard. What is taken for granted is only that a `testcase` is a test, and that a `failure` or `error`
 //! in it means that it did not pass. Counts of attributes are not trusted, cases are counted; names, times, places and
-//! messages are looked for where one of the known producers puts them (fixtures/README.md lists those).
+//! messages are looked for where one of the known producers puts them (each of fixtures/ names its own).
 //!
 //! Memory is bounded whatever the file: [`slim`] cuts it into bounded pieces, [`Tally`] keeps so much of what they say.
 

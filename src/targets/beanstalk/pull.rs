@@ -133,7 +133,10 @@ impl Beanstalk {
 
     /// The digest of live's image, if live was deployed by this name and its version has no tag of its own: its instances
     /// pull the name whenever they are launched.
-    pub(super) async fn pulled_by_live(
+    ///
+    /// # Errors
+    /// Elastic Beanstalk or ECR cannot be asked.
+    pub async fn pulled_by_live(
         &self,
         cx: &StageCx,
         survey: &Survey,

@@ -6,6 +6,7 @@ mod github;
 mod process;
 mod reference_registry;
 mod service_images;
+mod token_front;
 mod world;
 
 pub use app::App;
@@ -13,4 +14,5 @@ pub use github::{check_runs, conclusions, open_check_runs};
 pub use process::{Run, Running};
 pub use reference_registry::ReferenceRegistry;
 pub use service_images::ServiceImages;
+pub use token_front::TokenFront;
 pub use world::{World, docker};

@@ -88,7 +88,7 @@ async fn the_registry_is_opened_and_its_repository_made_once_through_all_of_it()
         set(&world, name, "ecr", 0);
     }
     let repository = Repository::parse("shop", &world.registry).unwrap();
-    let plan = RegistryPlan { login: None, docker_config: None, create_repository: true };
+    let plan = RegistryPlan { create_repository: true, ..RegistryPlan::default() };
     let registry = Registry::open(&repository, &plan, Some(&sdk)).await.unwrap();
     assert!(registry.is_ecr());
     for name in [FaultName::InternalError, FaultName::AnswerLost] {
