@@ -33,6 +33,7 @@ pub async fn run(environment: Environment) -> Exit {
         colour: std::io::stdout().is_terminal(),
         dialect: Dialect::of(ci.vendor),
         json: resolve::log_is_json(&raw),
+        live: ci.vendor.is_none() && is_watched(&environment),
     };
     // Once without any cloud: bad input must not even start one.
     let around = Surroundings { ci: &ci, local_registry: NO_REGISTRY_YET, read_file: &files::read_text };
@@ -51,6 +52,11 @@ pub async fn run(environment: Environment) -> Exit {
         Ok((plan, cloud, docker)) => go(&plan, &cloud, docker, cancel, style, &environment).await,
         Err(fault) => told(Ending::Refused(fault, Exit::NotReady)).await,
     }
+}
+
+/// Whether somebody watches on a terminal that can erase a line.
+fn is_watched(environment: &Environment) -> bool {
+    std::io::stdout().is_terminal() && variable(environment, "TERM").is_some_and(|term| term != "dumb")
 }
 
 /// Opens the cloud that the plan names; the local one decides where an image without a registry lives.

@@ -85,7 +85,8 @@ impl CiFacts {
             revision,
             repository,
             tag: tell(vendor.tag, tag),
-            pull_request: tell(vendor.pull_request, number).and_then(|number| number.parse().ok()),
+            // Codeship says 0 for none.
+            pull_request: tell(vendor.pull_request, number).and_then(|number| number.parse().ok()).filter(|n| *n > 0),
             event: None,
             is_fork: false,
         }
@@ -143,6 +144,9 @@ pub(super) fn slug(text: &str) -> Option<String> {
     };
     (legal(owner) && legal(name)).then(|| path.to_owned())
 }
+
+#[cfg(test)]
+mod recorded;
 
 #[cfg(test)]
 mod tests {

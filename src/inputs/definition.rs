@@ -167,7 +167,7 @@ inputs! {
         built dry_run = Is("false"), "print every change in order instead of making it";
         built log_format = Is("text"), "form of the log: text, or json for one event a line";
         built mask = Nothing, "further texts that must never be shown, one a line";
-        later report_dir = Nothing, "directory that gets the report as files";
+        built report_dir = Nothing, "directory that gets the report as files: summary.md, result.json, events.jsonl";
     }
     Image {
         built image = Nothing, "repository of the image, without a tag: registry.example.com/team/shop";

@@ -260,6 +260,8 @@ pub struct ReportPlan {
     pub summary_file: Option<PathBuf>,
     /// `GITHUB_OUTPUT`.
     pub output_file: Option<PathBuf>,
+    /// The directory that gets the report as files.
+    pub report_dir: Option<PathBuf>,
     /// Texts that must never be shown.
     pub masks: Vec<Secret>,
 }

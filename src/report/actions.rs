@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 
+use super::checks::Links;
 use super::feed::Feeding;
 use super::markdown::{fit, prose};
 use super::story::Story;
 use super::words::known::Known;
-use super::words::run;
+use super::words::{run, timeline};
 use crate::fault::Fault;
 
 /// A summary above 1 MiB is dropped as a whole by the Actions runner (docs.github.com, workflow commands).
@@ -22,12 +23,20 @@ pub struct Actions {
     output: Option<PathBuf>,
     run_url: Option<String>,
     limit: Option<Duration>,
+    name: String,
+    links: Links,
 }
 
 impl Actions {
     /// `None` when there is no file to write.
     pub fn new(summary: Option<PathBuf>, output: Option<PathBuf>, run_url: Option<String>) -> Option<Self> {
-        (summary.is_some() || output.is_some()).then_some(Self { summary, output, run_url, limit: None })
+        let (name, links) = (String::new(), Links::default());
+        (summary.is_some() || output.is_some()).then_some(Self { summary, output, run_url, limit: None, name, links })
+    }
+
+    /// The same, with a link from each stage to its check run, which is called `<name> / <stage>`.
+    pub fn linking(self, name: &str, links: Links) -> Self {
+        Self { name: name.to_owned(), links, ..self }
     }
 
     /// The same, for a run that may take so long.
@@ -52,11 +61,23 @@ impl Actions {
             None => Ok(()),
         };
         let summary = match &self.summary {
-            Some(path) => append(path, &summary(&story, self.run_url.as_deref())).await,
+            Some(path) => append(path, &self.summary(&story)).await,
             None => Ok(()),
         };
         outputs.and(summary)
     }
+
+    fn summary(&self, story: &Story) -> String {
+        page(story, self.run_url.as_deref(), &|stage| self.links.of(&format!("{} / {stage}", self.name)))
+    }
+}
+
+/// The run on one page of Markdown: what came of it, and when its stages ran.
+pub(super) fn page(story: &Story, run_url: Option<&str>, url_of: &dyn Fn(&str) -> Option<String>) -> String {
+    let result = story.end.as_ref().map_or("unfinished", |(end, _)| end.result());
+    let heading = format!("## {}: {result}\n\n", prose(&story.about));
+    let chart = timeline::chart(story, chrono::Utc::now() - story.elapsed);
+    fit(&(heading + &run::summary(story, run_url, url_of) + &chart), LARGEST_SUMMARY)
 }
 
 async fn append(path: &Path, text: &str) -> Result<(), Fault> {
@@ -66,13 +87,6 @@ async fn append(path: &Path, text: &str) -> Result<(), Fault> {
         file.flush().await
     };
     write.await.map_err(|error| Fault::new(format!("could not write {}", path.display())).because(error))
-}
-
-/// The step summary.
-fn summary(story: &Story, run_url: Option<&str>) -> String {
-    let result = story.end.as_ref().map_or("unfinished", |(end, _)| end.result());
-    let heading = format!("## {}: {result}\n\n", prose(&story.about));
-    fit(&(heading + &run::summary(story, run_url)), LARGEST_SUMMARY)
 }
 
 /// The outputs, in the syntax of a file command.

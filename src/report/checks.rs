@@ -3,11 +3,13 @@
 
 mod annotations;
 mod board;
+mod breaker;
 mod client;
 mod deployment;
 mod external_id;
 mod follower;
 mod left_open;
+mod links;
 mod request;
 mod status;
 #[cfg(test)]
@@ -15,7 +17,10 @@ mod tests;
 #[cfg(test)]
 mod tests_of_fallbacks;
 #[cfg(test)]
+mod tests_of_limits;
+#[cfg(test)]
 mod tests_of_trouble;
+mod verdict;
 
 use std::time::Duration;
 
@@ -31,6 +36,7 @@ use board::Board;
 use client::{Client, Way};
 pub use deployment::Record;
 use external_id::Owner;
+pub use links::Links;
 
 /// How long a run that ends before it begins may take.
 const SHORT_RUN: Duration = Duration::from_secs(60);
@@ -72,6 +78,7 @@ pub struct Checks {
     run_url: Option<String>,
     limits: Limits,
     limit: Option<Duration>,
+    links: Links,
 }
 
 impl Checks {
@@ -80,7 +87,12 @@ impl Checks {
         let run = uuid::Uuid::new_v4().simple().to_string();
         let owner = Owner { run, job: ci.job.as_deref().map(external_id::hash), expires: expiry(SHORT_RUN) };
         let (name, run_url, limits) = (name.to_owned(), ci.run_url.clone(), Limits::default());
-        Self { plan, kind, name, owner, run_url, limits, limit: None }
+        Self { plan, kind, name, owner, run_url, limits, limit: None, links: Links::default() }
+    }
+
+    /// The same, which tells `links` where the check runs are read.
+    pub fn linking(self, links: Links) -> Self {
+        Self { links, ..self }
     }
 
     /// The same for a run of this id, which takes no longer than `timeout` from now.

@@ -24,6 +24,12 @@ use lines::Lines;
 /// A stage that says nothing for this long is said to be still running.
 const SILENCE: Duration = Duration::from_secs(30);
 
+/// How often the last line is made anew while somebody watches.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Back to the beginning of the line, and it is empty (ECMA-48, EL).
+const ERASE: &str = "\r\u{1b}[2K";
+
 /// How the log looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ConsoleStyle {
@@ -33,6 +39,8 @@ pub struct ConsoleStyle {
     pub dialect: Dialect,
     /// Whether it is for programs: one event a line, as JSON.
     pub json: bool,
+    /// Whether somebody watches: a last line is kept that says what runs, and for how long.
+    pub live: bool,
 }
 
 /// The log of one run.
@@ -41,6 +49,7 @@ pub struct Console {
     lines: Lines,
     dialect: Dialect,
     json: bool,
+    live: bool,
     silence: Duration,
     name: String,
     masks: Vec<Secret>,
@@ -58,6 +67,7 @@ impl Console {
             lines: Lines { colour: style.colour },
             dialect: if style.json { Dialect::Plain } else { style.dialect },
             json: style.json,
+            live: style.live && !style.json,
             silence: SILENCE,
             name: name.to_owned(),
             masks: masks.to_vec(),
@@ -80,12 +90,16 @@ impl Console {
     pub async fn run(mut self, mut out: impl AsyncWrite + Unpin, mut feeding: Feeding) -> Result<(), Fault> {
         let masks = std::mem::take(&mut self.masks);
         let opening = self.hiding(&masks);
-        write(&mut out, &opening).await?;
+        write(&mut out, &opening, "").await?;
         loop {
-            let quiet = self.until_heartbeat();
+            let quiet = if self.live { self.until_heartbeat().min(TICK) } else { self.until_heartbeat() };
             let said = tokio::select! {
                 told = feeding.next() => match told {
-                    Some(Told::Event(event)) if self.json => json::line(&event).into_iter().collect(),
+                    Some(Told::Event(event)) if self.json => {
+                        // The lines for people are not shown, but what they know is needed for the heartbeat.
+                        self.event(&event);
+                        json::line(&event).into_iter().collect()
+                    }
                     Some(Told::Event(event)) => self.event(&event),
                     Some(Told::Trouble(text)) if self.json => vec![json::trouble(&text)],
                     Some(Told::Trouble(text)) => self.warning(&text),
@@ -94,7 +108,8 @@ impl Console {
                 },
                 () = pause(quiet) => self.heartbeat(),
             };
-            write(&mut out, &said).await?;
+            let shown = if self.live { self.lines.live(&self.story, self.now()) } else { String::new() };
+            write(&mut out, &said, &shown).await?;
         }
     }
 
@@ -226,7 +241,10 @@ impl Console {
         for key in silent {
             if let Some(stage) = self.story.stage(&key) {
                 let since = now.saturating_sub(stage.began.unwrap_or(now));
-                said.extend(self.lines.said(now, &words::still_running(stage, since)));
+                match self.json {
+                    true => said.push(json::still_running(&key, now, since)),
+                    false => said.extend(self.lines.said(now, &words::still_running(stage, since))),
+                }
             }
             self.heard.insert(key, now);
         }
@@ -239,8 +257,12 @@ fn unix() -> i64 {
     chrono::Utc::now().timestamp()
 }
 
-async fn write(out: &mut (impl AsyncWrite + Unpin), lines: &[String]) -> Result<(), Fault> {
-    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+/// Writes lines, and after them what is to stand in the last one until more comes.
+async fn write(out: &mut (impl AsyncWrite + Unpin), lines: &[String], live: &str) -> Result<(), Fault> {
+    let mut text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    if !live.is_empty() {
+        text = format!("{ERASE}{text}{live}");
+    }
     let write = async {
         out.write_all(text.as_bytes()).await?;
         out.flush().await

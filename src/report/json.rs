@@ -1,5 +1,7 @@
 //! The log for programs: one event a line, as JSON. docs/log.md describes it.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value, json};
 
 use super::clean::json_without_commands;
@@ -23,6 +25,15 @@ pub fn line(event: &Event) -> Option<String> {
 /// The line for trouble with the reporting itself.
 pub fn trouble(text: &str) -> String {
     json_without_commands(&json!({ "event": "report_warning", "text": text }).to_string())
+}
+
+/// The line for a stage that has said nothing for a while, `since` its beginning.
+pub fn still_running(stage: &StageKey, elapsed: Duration, since: Duration) -> String {
+    json!({
+        "event": "still_running", "elapsed_ms": milliseconds(elapsed), "stage": stage.to_string(),
+        "took_ms": milliseconds(since),
+    })
+    .to_string()
 }
 
 fn told(kind: &EventKind) -> Option<(&'static str, Value)> {
@@ -143,7 +154,7 @@ fn merge(into: &mut Value, more: Value) {
     }
 }
 
-fn milliseconds(time: std::time::Duration) -> Value {
+fn milliseconds(time: Duration) -> Value {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX).into()
 }
 
@@ -194,6 +205,15 @@ mod tests {
             let read: Value = serde_json::from_str(&line).unwrap();
             assert_eq!(read["text"], text);
             assert!(!trouble(text).contains("##"));
+        }
+    }
+
+    #[test]
+    fn what_the_log_says_by_itself_stands_there_too() {
+        let said = [still_running(&Stage::Deploy.into(), Duration::ZERO, Duration::ZERO), trouble("x")];
+        for told in said.map(|line| serde_json::from_str::<Value>(&line).unwrap()) {
+            let name = told["event"].as_str().unwrap_or_default();
+            assert!(DOCUMENT.contains(&format!("| `{name}` |")), "{name}");
         }
     }
 

@@ -5,6 +5,7 @@ mod checks;
 pub(crate) mod clean;
 mod console;
 mod feed;
+mod files;
 mod json;
 mod markdown;
 pub mod mask;
@@ -25,10 +26,11 @@ use crate::engine::retry::pause;
 use crate::fault::Fault;
 use crate::inputs::{CiFacts, ReportKind, ReportPlan, Secret};
 use actions::Actions;
-use checks::{Checks, Record};
+use checks::{Checks, Links, Record};
 use console::Console;
 pub use console::{ConsoleStyle, Dialect};
 use feed::{Feed, Feeding, feed};
+use files::Files;
 use mask::SharedMask;
 
 /// What a sink may add to the end of a run, at most.
@@ -38,6 +40,7 @@ const SINK_LIMIT: Duration = Duration::from_secs(20);
 const CHECK_RUNS: &str = "check runs on GitHub";
 const RECORD: &str = "deployment record on GitHub";
 const STEP_FILES: &str = "step summary and outputs";
+const REPORT_DIR: &str = "files of `report_dir`";
 
 /// The sinks of a run.
 pub struct Report {
@@ -46,6 +49,7 @@ pub struct Report {
     checks: Option<Checks>,
     record: Option<Record>,
     actions: Option<Actions>,
+    files: Option<Files>,
     masks: Vec<Secret>,
 }
 
@@ -61,12 +65,15 @@ impl Report {
         let token = plan.github.iter().map(|github| github.token.clone());
         let masks: Vec<Secret> = plan.masks.iter().cloned().chain(token).filter(Secret::is_masked).collect();
         let summary = plan.summary_file.clone().filter(|_| plan.kind != ReportKind::None);
+        let links = Links::default();
+        let actions = Actions::new(summary, plan.output_file.clone(), ci.run_url.clone());
         Self {
             console: Console::new(console, name, &masks),
             out: Box::new(tokio::io::stdout()),
-            checks: github.map(|github| Checks::new(github.clone(), plan.kind, name, ci)),
+            checks: github.map(|github| Checks::new(github.clone(), plan.kind, name, ci).linking(links.clone())),
             record: record.map(|(name, github)| Record::new(github.clone(), name, ci.run_url.clone())),
-            actions: Actions::new(summary, plan.output_file.clone(), ci.run_url.clone()),
+            actions: actions.map(|actions| actions.linking(name, links)),
+            files: plan.report_dir.clone().map(|directory| Files::new(directory, ci.run_url.clone())),
             masks,
         }
     }
@@ -85,6 +92,7 @@ impl Report {
             checks: self.checks.map(|checks| checks.named(run_id, timeout)),
             record: self.record.map(|record| record.named(run_id)),
             actions: self.actions.map(|actions| actions.bounded_by(timeout)),
+            files: self.files.map(|files| files.bounded_by(timeout)),
             ..self
         }
     }
@@ -104,6 +112,7 @@ impl Report {
         });
         let record = self.record.map(|record| sink(RECORD, &console, &mask, |feeding| record.run(feeding)));
         let actions = self.actions.map(|actions| sink(STEP_FILES, &console, &mask, |feeding| actions.run(feeding)));
+        let files = self.files.map(|files| sink(REPORT_DIR, &console, &mask, |feeding| files.run(feeding)));
         while let Some(event) = events.next().await {
             if let EventKind::SecretLearnt { secret } = &event.kind {
                 mask.lock().learn(secret);
@@ -111,7 +120,7 @@ impl Report {
                 continue;
             }
             let event = Arc::new(mask.lock().event(event));
-            let sinks = [&checks, &record, &actions].map(|sink| sink.as_ref().map(|sink| &sink.0));
+            let sinks = [&checks, &record, &actions, &files].map(|sink| sink.as_ref().map(|sink| &sink.0));
             for feed in std::iter::once(Some(&console)).chain(sinks) {
                 feed.iter().for_each(|feed| feed.event(&event));
             }
@@ -120,13 +129,14 @@ impl Report {
             }
         }
         // The feeds end here, and with them what the sinks wait for.
-        let [actions, checks, record] = [actions, checks, record].map(|sink| sink.map(|(_, task)| task));
+        let [actions, checks, record, files] = [actions, checks, record, files].map(|sink| sink.map(|(_, task)| task));
         let too_slow = |what: &'static str| {
             let console = &console;
             move || console.trouble(words::too_slow(what, SINK_LIMIT))
         };
         tokio::join!(
             finish(actions, SINK_LIMIT, too_slow(STEP_FILES)),
+            finish(files, SINK_LIMIT, too_slow(REPORT_DIR)),
             finish(checks, SINK_LIMIT, too_slow(CHECK_RUNS)),
             finish(record, SINK_LIMIT, too_slow(RECORD))
         );

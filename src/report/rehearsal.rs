@@ -60,6 +60,7 @@ pub fn plan(world: Option<&GithubWorld>) -> ReportPlan {
         deployment: None,
         summary_file: None,
         output_file: None,
+        report_dir: None,
         masks: Vec::new(),
     }
 }

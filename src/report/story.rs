@@ -225,6 +225,11 @@ impl Story {
         self.cancelling.is_some_and(CancelReason::is_signal)
     }
 
+    /// Whether a candidate that passed was left to whoever promotes it.
+    pub fn is_left_waiting(&self) -> bool {
+        matches!(self.end, Some((End::Waiting, _)))
+    }
+
     /// Whether this is the program's own image, and the run had no time for it: the next run uses it again.
     pub fn may_stay(&self, undo: &Undo) -> bool {
         let is_own = matches!(undo, Undo::RemoveImage { reference } if reference.starts_with(OWN_IMAGE));

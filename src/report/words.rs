@@ -12,6 +12,7 @@ mod sentences_in_place;
 #[cfg(test)]
 mod sentences_of_runs;
 pub mod test_report;
+pub mod timeline;
 pub mod world;
 
 use std::time::Duration;

@@ -54,6 +54,7 @@ pub(super) fn resolve(reading: &mut Reading<'_>, ci: &CiFacts, around: &Surround
         github: if wants_checks { github(reading, ci, kind) } else { None },
         summary_file: summary_file.filter(|_| kind != ReportKind::None),
         output_file,
+        report_dir: reading.value(field!(reading.raw, report_dir), values::line).map(PathBuf::from),
         masks: masks(reading, around),
     }
 }

@@ -39,6 +39,8 @@ pub enum Refusal {
     },
     /// 429 with `retry-after` in seconds.
     TooMany(u64),
+    /// 422 about an annotation, as vague as GitHub's.
+    Invalid,
     /// A fault of the server.
     Server(u16),
     /// The request is carried out, and a 502 is answered.
@@ -81,6 +83,7 @@ impl Refusal {
             Refusal::BadCredentials => answer::refused(401, "Bad credentials"),
             Refusal::NotAccessible => answer::refused(403, "Resource not accessible by integration"),
             Refusal::NotFound => answer::not_found(),
+            Refusal::Invalid => answer::refused(422, "Validation Failed"),
             Refusal::RateLimited { retry_after: Some(seconds) } => answer::with_header(
                 answer::refused(403, "You have exceeded a secondary rate limit. Please wait a few minutes."),
                 "retry-after",

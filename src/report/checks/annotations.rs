@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use crate::engine::event::{Fact, FailedTest};
 
-/// GitHub takes this many with a request.
-const MOST: usize = 50;
+/// Nobody reads more, and each request takes fifty.
+const MOST: usize = 200;
 /// Characters of a title.
 const LONGEST_TITLE: usize = 255;
 /// Bytes of a message; GitHub's limit is 64 KB, but nobody reads that beside a line of code.
@@ -70,13 +70,13 @@ mod tests {
     }
 
     #[test]
-    fn at_most_fifty_failures_with_a_line_are_annotated() {
+    fn at_most_two_hundred_failures_with_a_line_are_annotated() {
         let line = Some(CodeLine { path: "src/cart.rs".into(), line: 7 });
         let failure = FailedTest { name: "adds".into(), message: "1 is not 2".into(), line, ..FailedTest::default() };
         let lost = FailedTest { line: None, ..failure.clone() };
-        let failures = std::iter::once(lost).chain(vec![failure; 60]).collect();
+        let failures = std::iter::once(lost).chain(vec![failure; 260]).collect();
         let made = annotations(&[Fact::Tests(TestCounts { failures, ..TestCounts::default() })]);
-        assert_eq!(made.len(), 50);
+        assert_eq!(made.len(), 200);
         assert_eq!((made[0].path.as_str(), made[0].start_line, made[0].title.as_str()), ("src/cart.rs", 7, "adds"));
         assert_eq!(made[0].message, "1 is not 2");
     }

@@ -18,7 +18,7 @@ use crate::engine::event::{Event, EventKind, StageKey};
 use crate::engine::in_words;
 use crate::engine::retry::pause;
 use crate::fault::Fault;
-use crate::report::story::{State, Story};
+use crate::report::story::{StageStory, State, Story};
 
 /// The name of the check run that stands for the whole run: the one that a branch protection requires.
 const RUN: &str = "beanline";
@@ -26,9 +26,16 @@ const RUN: &str = "beanline";
 /// Requests under way at once; GitHub asks for few, and ten check runs should not take ten round trips to open.
 const AT_ONCE: usize = 4;
 
-/// The time between two updates that only show output grows by half with each, up to this: a workflow's token has a
-/// thousand requests an hour for the whole repository.
+/// The time between two updates that only show output becomes so many times longer with each, up to [`PROGRESS_AT_MOST`]:
+/// a workflow's token has a thousand requests an hour for the whole repository.
+const PROGRESS_FACTOR: u32 = 3;
+
+/// The longest time between two updates that only show output.
 const PROGRESS_AT_MOST: Duration = Duration::from_secs(300);
+
+/// Requests for each stage of a run, on the average: one to open its check run, one when it begins, one when it ends. The
+/// fourth is for what goes on in it, as long as all that is still needed fits too.
+const REQUESTS_A_STAGE: usize = 4;
 
 /// The part of the time at the end that the stages' last updates may take before the run's own is sent all the same.
 const STAGES_SHARE: f64 = 0.75;
@@ -54,18 +61,18 @@ pub struct Board {
 impl Board {
     /// Begins to open a check run for the run, and then one for each stage.
     pub fn open(client: Client, story: &Story, checks: &Checks) -> Self {
-        let Checks { name, owner, run_url, limits, .. } = checks;
+        let Checks { name, owner, run_url, limits, links, .. } = checks;
         let client = Arc::new(client);
         let origin = chrono::Utc::now() - story.elapsed;
-        let updates = Updates { origin, run_url: run_url.clone() };
+        let updates = Updates { origin, run_url: run_url.clone(), links: links.clone(), name: name.clone() };
         let pace = Arc::new(Semaphore::new(AT_ONCE));
         let open = Arc::new(watch::channel(0).0);
         let (mut run_follower, mut followers) = (JoinSet::new(), JoinSet::new());
         let follow = |set: &mut JoinSet<_>, number: usize, name: String, id: String, update: Update| {
             let (wants, wanted) = watch::channel(update);
             let (client, pace, run_url) = (client.clone(), pace.clone(), run_url.clone());
-            let taken = Mutex::default();
-            let target = Arc::new(Target { client, name, external_id: id, run_url, taken });
+            let (taken, annotated, links) = (Mutex::default(), Mutex::default(), links.clone());
+            let target = Arc::new(Target { client, name, external_id: id, run_url, taken, annotated, links });
             let follower = Follower { target, wanted, pace };
             set.spawn(follower.run(Turn { number, open: open.clone() }));
             wants
@@ -137,10 +144,13 @@ impl Board {
     /// Shows what the stages under way have put out since the last time.
     pub fn show_progress(&mut self, story: &Story) {
         let news = std::mem::take(&mut self.news);
+        self.next_progress = Instant::now() + self.gap;
+        self.gap = (self.gap * PROGRESS_FACTOR).min(PROGRESS_AT_MOST);
+        if self.client.sent() + still_needed(story) + news.len() > REQUESTS_A_STAGE * story.stages.len() {
+            return;
+        }
         let is_running = |key: &StageKey| story.stage(key).is_some_and(|stage| stage.state == State::Running);
         self.tell(story, |key| news.contains(key) && is_running(key));
-        self.next_progress = Instant::now() + self.gap;
-        self.gap = self.gap.mul_f64(1.5).min(PROGRESS_AT_MOST);
     }
 
     /// Waits for the answer that we may not write check runs here at all. Whatever else is wrong with one of them does
@@ -167,6 +177,7 @@ impl Board {
         let signalled = story.cancelling.is_some_and(CancelReason::is_signal);
         let limit = if signalled { self.limits.after_a_signal } else { self.limits.end };
         let (client, first) = (self.client.clone(), self.trouble.take());
+        client.hurry();
         match timeout(limit, self.tell_the_end(story, limit.mul_f64(STAGES_SHARE))).await {
             Ok(trouble) => first.or(trouble).map_or(Ok(()), Err),
             Err(_) => {
@@ -218,6 +229,17 @@ impl Board {
     fn tell_run(&self, story: &Story) {
         want(&self.run, self.updates.run(story));
     }
+}
+
+/// Requests that the rest of the run needs when all goes well: two for a stage that has not begun, one for one that has
+/// not ended, and the last word on the run.
+fn still_needed(story: &Story) -> usize {
+    let of = |stage: &StageStory| match stage.state {
+        State::Waiting => 2,
+        State::Running => 1,
+        _ => 0,
+    };
+    story.stages.iter().map(of).sum::<usize>() + 1
 }
 
 /// Wants a state, unless it is the one that is wanted already.

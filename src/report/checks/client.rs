@@ -1,18 +1,20 @@
 //! Requests about check runs, sent: the only use of octocrab.
 
 use std::fmt::Display;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use http::{HeaderMap, HeaderName, StatusCode, header};
+use http::{HeaderName, header};
 use octocrab::Octocrab;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::breaker::Breaker;
 use super::request::{Opening, Status, Update};
+use super::verdict::{Verdict, judged, refusal};
 use crate::clock::Clock;
 use crate::engine::in_words;
 use crate::engine::retry::{Failure, pause};
@@ -21,12 +23,6 @@ use crate::inputs::GithubPlan;
 
 /// The version of the API that every supported GitHub Enterprise Server knows.
 const API_VERSION: &str = "2022-11-28";
-
-/// The wait after being throttled when GitHub does not say how long; its documentation asks for a minute at least.
-const THROTTLED: Duration = Duration::from_secs(60);
-
-/// No wait that GitHub asks for is longer: its limits are counted by the hour.
-const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
 /// What GitHub is told with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,12 +45,14 @@ pub struct Client {
     refused: AtomicBool,
     heard: AtomicBool,
     closed_until: Mutex<Option<Instant>>,
+    breaker: Breaker,
+    sent: AtomicUsize,
     trouble: Mutex<Option<String>>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Found {
-    check_runs: Vec<FoundRun>,
+pub(super) struct Found {
+    pub(super) check_runs: Vec<FoundRun>,
 }
 
 /// A check run on the commit, whoever made it.
@@ -66,6 +64,17 @@ pub struct FoundRun {
     pub external_id: Option<String>,
     /// Where its log is.
     pub details_url: Option<String>,
+    /// Where people read it.
+    pub html_url: Option<String>,
+}
+
+/// A check run that was opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// GitHub's id of it.
+    pub id: u64,
+    /// Where people read it.
+    pub url: Option<String>,
 }
 
 impl Client {
@@ -95,6 +104,8 @@ impl Client {
             clock: Clock::new(),
             refused: AtomicBool::new(false),
             closed_until: Mutex::new(None),
+            breaker: Breaker::default(),
+            sent: AtomicUsize::new(0),
             trouble: Mutex::new(None),
         })
     }
@@ -117,6 +128,16 @@ impl Client {
     /// Whether GitHub has said that we may not write check runs here at all.
     pub fn is_refused(&self) -> bool {
         self.refused.load(Ordering::Relaxed)
+    }
+
+    /// How many requests were sent so far.
+    pub fn sent(&self) -> usize {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    /// From now on there is little time left: a GitHub that is down is asked again sooner.
+    pub fn hurry(&self) {
+        self.breaker.hurry();
     }
 
     /// GitHub's time in Unix seconds, by its last answer.
@@ -153,9 +174,10 @@ impl Client {
     ///
     /// # Errors
     /// A passing failure may mean that it was opened all the same.
-    pub async fn create(&self, opening: &Opening<'_>) -> Result<u64, Failure> {
+    pub async fn create(&self, opening: &Opening<'_>) -> Result<Opened, Failure> {
         let answer = self.write("check-runs", opening).await?;
-        answer["id"].as_u64().ok_or_else(|| Fault::new("GitHub opened a check run without an id").into())
+        let id = answer["id"].as_u64().ok_or_else(|| Fault::new("GitHub opened a check run without an id"))?;
+        Ok(Opened { id, url: answer["html_url"].as_str().map(str::to_owned) })
     }
 
     /// Brings a check run into a state. May safely be repeated, but for annotations, which are appended.
@@ -167,14 +189,14 @@ impl Client {
         self.ask(async { self.octocrab._patch(path, Some(update)).await }).await.map(drop)
     }
 
-    /// The id of a check run that may have been opened by a request whose answer was lost.
+    /// A check run that may have been opened by a request whose answer was lost.
     ///
     /// # Errors
     /// As for an update.
-    pub async fn find(&self, name: &str, external_id: &str) -> Result<Option<u64>, Failure> {
+    pub async fn find(&self, name: &str, external_id: &str) -> Result<Option<Opened>, Failure> {
         let found = self.list(("check_name", name)).await?;
         let ours = found.into_iter().find(|run| run.external_id.as_deref() == Some(external_id));
-        Ok(ours.map(|run| run.id))
+        Ok(ours.map(|run| Opened { id: run.id, url: run.html_url }))
     }
 
     /// The newest check runs of the commit that are in this state, a hundred at most.
@@ -223,6 +245,10 @@ impl Client {
         if closed_until.is_some_and(|until| until > Instant::now()) {
             return Err(Failure::Passing(Fault::new("GitHub asked us to wait before the next request")));
         }
+        let Some(pass) = self.breaker.pass() else {
+            return Err(Failure::Passing(Fault::new("GitHub is not well, and is asked again in a moment")));
+        };
+        self.sent.fetch_add(1, Ordering::Relaxed);
         let passing = |why: String| Failure::Passing(Fault::new("could not reach GitHub").cause(why));
         let answer = async {
             let answer = send.await.map_err(|error| {
@@ -243,6 +269,10 @@ impl Client {
         {
             self.clock.heard(date.with_timezone(&Utc));
         }
+        // Whatever it says, it is there; but a fault of its own counts like silence.
+        if !parts.status.is_server_error() {
+            pass.answered();
+        }
         if parts.status.is_success() {
             self.heard.store(true, Ordering::Relaxed);
             return Ok(body);
@@ -261,112 +291,5 @@ impl Client {
             }
             Verdict::Invalid => Err(Failure::Final(fault)),
         }
-    }
-}
-
-/// What an answer that is no success means.
-#[derive(Debug, PartialEq, Eq)]
-enum Verdict {
-    /// Ask again after this time.
-    Throttled(Duration),
-    /// Ask again.
-    Passing,
-    /// No check run will ever be taken from us here.
-    Refused,
-    /// This request will never be taken.
-    Invalid,
-}
-
-/// Judges an answer as GitHub's page on rate limits asks for: `retry-after` first, then `x-ratelimit-reset` when nothing
-/// remains, else a minute.
-fn judged(status: StatusCode, headers: &HeaderMap, body: &Value) -> Verdict {
-    let number = |name: &str| headers.get(name)?.to_str().ok()?.parse::<u64>().ok();
-    let says_so = body["message"].as_str().is_some_and(|text| text.to_lowercase().contains("rate limit"));
-    let none_remain = number("x-ratelimit-remaining") == Some(0);
-    match status.as_u16() {
-        403 | 429 => match (number("retry-after"), none_remain) {
-            (Some(seconds), _) => Verdict::Throttled(Duration::from_secs(seconds).min(LONGEST_WAIT)),
-            (None, true) => {
-                let reset = number("x-ratelimit-reset").unwrap_or_default();
-                let now = chrono::Utc::now().timestamp().unsigned_abs();
-                Verdict::Throttled(Duration::from_secs(reset.saturating_sub(now).max(1)).min(LONGEST_WAIT))
-            }
-            (None, false) if says_so || status.as_u16() == 429 => Verdict::Throttled(THROTTLED),
-            (None, false) => Verdict::Refused,
-        },
-        401 | 404 | 410 | 451 => Verdict::Refused,
-        408 | 500..=599 => Verdict::Passing,
-        _ => Verdict::Invalid,
-    }
-}
-
-/// The fault for a refusal, with what to do about it.
-fn refusal(status: StatusCode, body: &Value, repository: &str) -> Fault {
-    let message = body["message"].as_str().unwrap_or("without a message");
-    let fault = Fault::new(format!("GitHub answered {} for {repository}", status.as_u16())).cause(message);
-    let details = body["errors"].as_array().map_or(&[][..], Vec::as_slice);
-    let fault = details.iter().filter_map(|e| e["message"].as_str()).fold(fault, |fault, text| fault.cause(text));
-    match status.as_u16() {
-        401 => fault.hint("the input `github_token` holds no valid token; give it `${{ github.token }}`"),
-        403 => fault.hint(
-            "give the job `permissions: checks: write`; runs for forks and Dependabot have no such permission, and \
-             personal access tokens cannot write check runs at all: theirs is `statuses: write`",
-        ),
-        404 => {
-            fault.hint(format!("the token cannot see {repository}; look at the inputs `repository` and `github_token`"))
-        }
-        422 => fault.hint("look at the input `sha`: the commit must have been pushed to this repository"),
-        _ => fault,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::fuzz_driver::fuzz;
-
-    /// Header lines, an empty one, and a body.
-    #[test]
-    fn fuzz_answers_that_are_no_success() {
-        let target = |bytes: &[u8]| {
-            let text = String::from_utf8_lossy(bytes);
-            let (head, body) = text.split_once("\n\n").unwrap_or((&text, ""));
-            let headers = head.lines().filter_map(|line| line.split_once(": "));
-            let headers = headers.filter_map(|(k, v)| Some((HeaderName::try_from(k).ok()?, v.parse().ok()?))).collect();
-            let body: Value = serde_json::from_str(body).unwrap_or_default();
-            for status in [400, 401, 403, 404, 422, 429, 500, 502] {
-                let status = StatusCode::from_u16(status).unwrap();
-                if let Verdict::Throttled(wait) = judged(status, &headers, &body) {
-                    assert!(wait <= LONGEST_WAIT && !refusal(status, &body, "o/r").what().is_empty());
-                }
-            }
-            if let Ok(found) = serde_json::from_value::<Found>(body) {
-                assert!(found.check_runs.len() <= bytes.len());
-            }
-        };
-        let spent = b"x-ratelimit-remaining: 0\nx-ratelimit-reset: 1700000000\n\n{\"message\":\"API rate limit\"}";
-        let asked = b"retry-after: 18446744073709551615\n\n{\"message\":null,\"errors\":[{\"message\":\"x\"},4]}";
-        fuzz(&[spent, asked, b"a: b\n\n{\"check_runs\":[{\"id\":1,\"external_id\":null},{\"id\":2}]}"], target);
-    }
-
-    fn judge(status: u16, headers: &[(&'static str, &str)], message: &str) -> Verdict {
-        let headers = headers.iter().map(|(k, v)| (HeaderName::from_static(k), v.parse().unwrap())).collect();
-        judged(StatusCode::from_u16(status).unwrap(), &headers, &json!({ "message": message }))
-    }
-
-    #[test]
-    fn a_throttled_request_is_told_from_a_forbidden_one() {
-        assert_eq!(judge(403, &[], "Resource not accessible by integration"), Verdict::Refused);
-        assert_eq!(judge(403, &[("retry-after", "7")], ""), Verdict::Throttled(Duration::from_secs(7)));
-        assert_eq!(judge(403, &[], "You have exceeded a secondary rate limit"), Verdict::Throttled(THROTTLED));
-        assert_eq!(judge(429, &[], ""), Verdict::Throttled(THROTTLED));
-        let spent = judge(403, &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1")], "API rate limit");
-        assert_eq!(spent, Verdict::Throttled(Duration::from_secs(1)));
-        assert_eq!(
-            (judge(502, &[], ""), judge(422, &[], ""), judge(404, &[], "")),
-            (Verdict::Passing, Verdict::Invalid, Verdict::Refused)
-        );
     }
 }

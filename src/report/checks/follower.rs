@@ -6,7 +6,8 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use tokio::sync::{Semaphore, watch};
 
-use super::client::{Client, Way};
+use super::client::{Client, Opened, Way};
+use super::links::Links;
 use super::request::{Opening, Update};
 use super::status::StatusUpdate;
 use crate::engine::retry::{Failure, Policy, retry};
@@ -31,6 +32,10 @@ pub struct Target {
     pub run_url: Option<String>,
     /// The commit status that GitHub took last, where it is statuses that it gets.
     pub taken: Mutex<Option<StatusUpdate>>,
+    /// How many annotations GitHub has taken: it appends what comes again.
+    pub annotated: Mutex<usize>,
+    /// Who wants to know where people read it.
+    pub links: Links,
 }
 
 /// One check run to be.
@@ -71,7 +76,7 @@ impl Follower {
     /// When it could not be opened, when GitHub refuses us, or when its last state could not be sent.
     pub async fn run(mut self, turn: Turn) -> Result<(), Fault> {
         turn.come().await;
-        let (mut id, mut annotated) = (None, false);
+        let mut id = None;
         loop {
             let pace = self.pace.clone();
             let permit = pace.acquire().await;
@@ -79,12 +84,9 @@ impl Follower {
                 turn.pass();
             }
             let last = match id {
-                Some(id) => self.update(id, annotated).await.map(|done| annotated |= done),
+                Some(id) => self.update(id).await,
                 // One that could not be opened is tried again with the next state.
-                None => self.open().await.map(|opened| {
-                    annotated = !annotations_of(&self.wanted.borrow()).is_empty();
-                    id = Some(opened);
-                }),
+                None => self.open().await.map(|opened| id = Some(opened)),
             };
             turn.pass();
             drop(permit);
@@ -101,28 +103,24 @@ impl Follower {
             let seen = wanted.clone();
             async move { target.open(attempt, &update).await.map(|opened| (opened, seen)) }
         });
-        let ((id, is_found), seen) = opened.await?;
+        let ((id, is_behind), seen) = opened.await?;
         self.wanted = seen;
-        if is_found {
+        if is_behind {
             self.wanted.mark_changed();
         }
         Ok(id)
     }
 
-    async fn update(&mut self, id: u64, annotated: bool) -> Result<bool, Fault> {
+    async fn update(&mut self, id: u64) -> Result<(), Fault> {
         let (target, mut wanted) = (self.target.clone(), self.wanted.clone());
         let updated = repeated(move |_| {
             // Between attempts the run goes on: the newest state is sent.
-            let (target, mut update) = (target.clone(), wanted.borrow_and_update().clone());
+            let (target, update) = (target.clone(), wanted.borrow_and_update().clone());
             let seen = wanted.clone();
-            if annotated {
-                without_annotations(&mut update);
-            }
-            async move { target.update(id, update).await.map(|done| (done, seen)) }
+            async move { target.update(id, &update).await.map(|()| seen) }
         });
-        let (done, seen) = updated.await?;
-        self.wanted = seen;
-        Ok(done)
+        self.wanted = updated.await?;
+        Ok(())
     }
 }
 
@@ -138,17 +136,30 @@ pub(super) fn repeated<T: Send + 'static, F: Future<Output = Result<T, Failure>>
 }
 
 impl Target {
-    /// Opens the check run, or finds that an earlier attempt did, which is said beside its id.
+    /// Opens the check run, or finds that an earlier attempt did. Beside its id stands whether GitHub does not know all of
+    /// the state yet.
     async fn open(&self, attempt: u32, update: &Update) -> Result<(u64, bool), Failure> {
         if self.client.way() == Way::Statuses {
             // A status has no id: its context is its name.
             return self.status(update).await.map(|()| (0, false));
         }
         if attempt > 1
-            && let Some(id) = self.client.find(&self.name, &self.external_id).await?
+            && let Some(found) = self.client.find(&self.name, &self.external_id).await?
         {
-            return Ok((id, true));
+            return Ok((self.opened(found), true));
         }
+        let (page, sent) = update.page(0);
+        let opened = match self.create(&page).await {
+            Err(Failure::Final(_)) if sent > 0 && !self.client.is_refused() => {
+                self.create(&page.without_annotations()).await?
+            }
+            answer => answer?,
+        };
+        self.take_as_annotated(sent);
+        Ok((self.opened(opened), sent < update.annotations()))
+    }
+
+    async fn create(&self, update: &Update) -> Result<Opened, Failure> {
         let opening = Opening {
             name: &self.name,
             head_sha: self.client.sha(),
@@ -156,23 +167,39 @@ impl Target {
             external_id: &self.external_id,
             update,
         };
-        Ok((self.client.create(&opening).await?, false))
+        self.client.create(&opening).await
     }
 
-    /// Sends a state; says whether annotations are done with.
-    async fn update(&self, id: u64, mut update: Update) -> Result<bool, Failure> {
+    fn opened(&self, opened: Opened) -> u64 {
+        self.links.learn(&self.name, opened.url);
+        opened.id
+    }
+
+    fn take_as_annotated(&self, count: usize) {
+        *self.annotated.lock().unwrap_or_else(PoisonError::into_inner) = count;
+    }
+
+    /// Sends a state, and then the annotations that found no room in the first request.
+    async fn update(&self, id: u64, update: &Update) -> Result<(), Failure> {
         if self.client.way() == Way::Statuses {
-            return self.status(&update).await.map(|()| true);
+            return self.status(update).await;
         }
-        let carries = !annotations_of(&update).is_empty();
-        match self.client.update(id, &update).await {
-            Ok(()) => Ok(carries),
-            // One annotation that GitHub does not like refuses the whole; the verdict matters more.
-            Err(Failure::Final(_)) if carries && !self.client.is_refused() => {
-                without_annotations(&mut update);
-                self.client.update(id, &update).await.map(|()| true)
+        loop {
+            let from = *self.annotated.lock().unwrap_or_else(PoisonError::into_inner);
+            let (page, carried) = update.page(from);
+            match self.client.update(id, &page).await {
+                // One annotation that GitHub does not like refuses the whole page; the verdict matters more.
+                Err(Failure::Final(_)) if carried > 0 && !self.client.is_refused() => {
+                    self.client.update(id, &page.without_annotations()).await?;
+                }
+                answer => answer?,
             }
-            Err(failure) => Err(failure),
+            if carried > 0 {
+                self.take_as_annotated(from + carried);
+            }
+            if from + carried >= update.annotations() {
+                return Ok(());
+            }
         }
     }
 
@@ -185,15 +212,5 @@ impl Target {
         self.client.write(&format!("statuses/{}", self.client.sha()), &status).await?;
         *self.taken.lock().unwrap_or_else(PoisonError::into_inner) = Some(status);
         Ok(())
-    }
-}
-
-fn annotations_of(update: &Update) -> &[super::annotations::Annotation] {
-    update.output.as_ref().map_or(&[], |output| &output.annotations)
-}
-
-fn without_annotations(update: &mut Update) {
-    if let Some(output) = &mut update.output {
-        output.annotations.clear();
     }
 }

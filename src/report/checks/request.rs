@@ -7,8 +7,9 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::annotations::{Annotation, annotations};
+use super::links::Links;
 use crate::engine::cancel::CancelReason;
-use crate::engine::event::End;
+use crate::engine::event::{End, Stage};
 use crate::exit::Exit;
 use crate::report::markdown::fit;
 use crate::report::story::{StageStory, State, Story};
@@ -54,6 +55,10 @@ pub enum Conclusion {
     Skipped,
     /// A time limit was reached.
     TimedOut,
+    /// Nothing that counts was done: a run that only names what it would do.
+    Neutral,
+    /// Somebody has to do something: a candidate waits for its promotion.
+    ActionRequired,
 }
 
 /// What a check run says.
@@ -90,7 +95,30 @@ pub struct Update {
     pub output: Option<Output>,
 }
 
+/// Annotations that GitHub takes with one request; it appends those of the next.
+const PAGE: usize = 50;
+
 impl Update {
+    /// The same with a request's worth of its annotations, from this one on, and how many those are.
+    pub fn page(&self, from: usize) -> (Self, usize) {
+        let mut page = self.clone();
+        let Some(output) = &mut page.output else { return (page, 0) };
+        output.annotations = output.annotations.iter().skip(from).take(PAGE).cloned().collect();
+        let count = output.annotations.len();
+        (page, count)
+    }
+
+    /// How many annotations it has.
+    pub fn annotations(&self) -> usize {
+        self.output.as_ref().map_or(0, |output| output.annotations.len())
+    }
+
+    /// The same without any annotation.
+    pub fn without_annotations(mut self) -> Self {
+        self.output.iter_mut().for_each(|output| output.annotations.clear());
+        self
+    }
+
     /// Whether GitHub would show the same, but for the second in which it ended.
     pub fn shows_the_same_as(&self, other: &Self) -> bool {
         (self.status, self.conclusion, &self.started_at, &self.output)
@@ -122,6 +150,10 @@ pub struct Updates {
     pub origin: DateTime<Utc>,
     /// Where its log is.
     pub run_url: Option<String>,
+    /// Where the check runs are read.
+    pub links: Links,
+    /// What stands before a stage in their names.
+    pub name: String,
 }
 
 impl Updates {
@@ -148,7 +180,12 @@ impl Updates {
         let conclusion = run_conclusion(story);
         let output = Output {
             title: words::run::title(story),
-            summary: fit(&words::run::summary(story, self.run_url.as_deref()), LONGEST_TEXT),
+            summary: fit(
+                &words::run::summary(story, self.run_url.as_deref(), &|stage| {
+                    self.links.of(&format!("{} / {stage}", self.name))
+                }),
+                LONGEST_TEXT,
+            ),
             text: None,
             annotations: Vec::new(),
         };
@@ -188,6 +225,10 @@ fn stage_conclusion(stage: &StageStory, story: &Story) -> Option<Conclusion> {
     });
     match &stage.state {
         State::Passed => Some(Conclusion::Success),
+        // The candidate has passed; whether it becomes live is decided by a person.
+        State::Skipped(_) if stage.key.stage == Stage::Promote && story.is_left_waiting() => {
+            Some(Conclusion::ActionRequired)
+        }
         State::Skipped(_) => Some(Conclusion::Skipped),
         State::Failed(failure) if failure.timed_out => Some(Conclusion::TimedOut),
         State::Failed(_) => Some(Conclusion::Failure),
@@ -208,7 +249,8 @@ fn run_conclusion(story: &Story) -> Option<Conclusion> {
     };
     Some(match (end, exit) {
         (End::Deployed | End::Tested | End::Pushed | End::Checked | End::Versioned, _) => Conclusion::Success,
-        (End::Waiting | End::Back | End::CleanedUp | End::Configured | End::Planned, _) => Conclusion::Success,
+        (End::Waiting | End::Back | End::CleanedUp | End::Configured, _) => Conclusion::Success,
+        (End::Planned, _) => Conclusion::Neutral,
         (End::NeedsHuman(_), _) => Conclusion::Failure,
         (_, Exit::TimedOut) => Conclusion::TimedOut,
         (End::Cancelled(_), _) => Conclusion::Cancelled,

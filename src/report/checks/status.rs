@@ -24,7 +24,9 @@ impl StatusUpdate {
         let state = match update.conclusion {
             None => "pending",
             // As GitHub takes a skipped check run.
-            Some(Conclusion::Success | Conclusion::Skipped) => "success",
+            Some(Conclusion::Success | Conclusion::Skipped | Conclusion::Neutral) => "success",
+            // It passed as far as it went; what is asked of whom stands in the description.
+            Some(Conclusion::ActionRequired) => "success",
             Some(Conclusion::Failure | Conclusion::TimedOut) => "failure",
             Some(Conclusion::Cancelled) => "error",
         };

@@ -88,7 +88,7 @@ async fn what_is_sent_and_answered_is_what_github_describes() {
     wrong.body["status"] = "done".into();
     assert!(!contract.problems(&wrong).is_empty(), "a wrong request is found");
     let annotated = world.github.state().check_runs.into_iter().map(|run| run.output.annotations.len()).max();
-    assert_eq!(annotated, Some(50), "annotations are sent once");
+    assert_eq!(annotated, Some(60), "annotations are sent once, in two requests");
 }
 
 #[expect(clippy::print_stderr, reason = "a test that cannot run says so")]

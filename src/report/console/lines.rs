@@ -89,6 +89,25 @@ impl Lines {
         lines
     }
 
+    /// What runs and for how long, for the last line of a terminal. The terminal is asked to cut it where it ends (DECAWM),
+    /// so that it never becomes two. Once nothing more will happen it is empty, but for asking for an empty line.
+    pub fn live(&self, story: &Story, now: Duration) -> String {
+        let running = story.stages.iter().filter(|stage| stage.state == State::Running);
+        let running: Vec<String> = running
+            .map(|stage| {
+                let since = now.saturating_sub(stage.began.unwrap_or(now));
+                format!("{} {}", stage.key, words::clock(since))
+            })
+            .collect();
+        if running.is_empty() || story.end.is_some() {
+            return "\r".to_owned();
+        }
+        let done = story.stages.iter().filter(|stage| !matches!(stage.state, State::Waiting | State::Running)).count();
+        let text =
+            format!("{:>7} {} ({done} of {} stages done)", words::clock(now), running.join(", "), story.stages.len());
+        format!("\u{1b}[?7l{}\u{1b}[?7h", self.painted(DIM, &safe(&text)))
+    }
+
     /// Text in lines of the log: the time, what stands before the first line, and the same width before further ones.
     fn lines(&self, at: Duration, before: &str, text: &str, colour: Option<&str>) -> Vec<String> {
         let clock = self.painted(DIM, &format!("{:>7}", words::clock(at)));

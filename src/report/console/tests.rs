@@ -9,7 +9,7 @@ use crate::report::ConsoleStyle;
 use crate::report::feed::feed;
 use crate::report::rehearsal::*;
 
-const GITHUB: ConsoleStyle = ConsoleStyle { colour: false, dialect: Dialect::GitHub, json: false };
+const GITHUB: ConsoleStyle = ConsoleStyle { colour: false, dialect: Dialect::GitHub, json: false, live: false };
 
 fn line(stage: Stage, text: &str) -> EventKind {
     EventKind::StageLine { key: stage.into(), line: text.to_owned() }
@@ -126,7 +126,7 @@ async fn every_fold_of_every_ci_is_closed_and_an_error_is_marked() {
         kinds.push(finish(End::Failed(Stage::UnitTest), Vec::new()));
         kinds
     };
-    let said = async |dialect| log(ConsoleStyle { colour: false, dialect, json: false }, run()).await;
+    let said = async |dialect| log(ConsoleStyle { colour: false, dialect, json: false, live: false }, run()).await;
     for (dialect, opens, closes) in [
         (Dialect::GitLab, "section_start:", "section_end:"),
         (Dialect::Travis, "travis_fold:start:", "travis_fold:end:"),
@@ -185,7 +185,7 @@ async fn a_silent_stage_is_said_to_be_still_running() {
 
 #[tokio::test]
 async fn colours_are_for_terminals_alone() {
-    let coloured = ConsoleStyle { colour: true, dialect: Dialect::Plain, json: false };
+    let coloured = ConsoleStyle { colour: true, dialect: Dialect::Plain, json: false, live: false };
     assert!(log(coloured, deployed()).await.contains("\u{1b}[32m✓ build passed in 3 s\u{1b}[0m"));
     assert!(!log(ConsoleStyle::default(), deployed()).await.contains('\u{1b}'));
 }
@@ -196,4 +196,33 @@ async fn a_log_for_programs_is_json_from_the_first_line_to_the_last() {
     let events: Vec<serde_json::Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(events.first().unwrap()["event"], "run_started");
     assert_eq!(events.last().unwrap()["result"], "deployed");
+}
+
+#[tokio::test]
+async fn a_log_for_programs_has_a_heartbeat_too() {
+    let mut console = Console::new(ConsoleStyle { json: true, ..GITHUB }, "shop", &[]);
+    console.silence = Duration::from_millis(5);
+    let (feed, feeding) = feed();
+    let kept = Kept::default();
+    let task = tokio::spawn(console.run(kept.clone(), feeding));
+    for kind in [start(), begin(Stage::Deploy)] {
+        feed.event(&Arc::new(Event { elapsed: Duration::ZERO, kind }));
+    }
+    while !kept.text().contains(r#""event":"still_running""#) {
+        pause(Duration::from_millis(5)).await;
+    }
+    drop(feed);
+    task.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn whoever_watches_sees_what_runs_and_nothing_of_it_stays() {
+    let watched = ConsoleStyle { live: true, ..ConsoleStyle::default() };
+    let said = log(watched, deployed()).await;
+    assert!(said.contains("\u{1b}[?7l   0:00 build 0:00 (1 of 10 stages done)\u{1b}[?7h"), "{said:?}");
+    // As a terminal shows it: what stands before an erased line is gone.
+    let left: Vec<&str> = said.split('\n').map(|line| line.rsplit("\r\u{1b}[2K").next().unwrap_or(line)).collect();
+    assert!(!left.join("\n").contains("stages done"), "{left:?}");
+    assert!(left.join("\n").contains("result: deployed (exit code 0)"));
+    assert!(!log(ConsoleStyle::default(), deployed()).await.contains("stages done"));
 }

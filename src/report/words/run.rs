@@ -106,7 +106,9 @@ pub fn title(story: &Story) -> String {
 }
 
 /// The run in Markdown: state of the world, failures, stages, facts. For the check run and the step summary.
-pub fn summary(story: &Story, run_url: Option<&str>) -> String {
+///
+/// `url_of` knows where a stage's check run is read, if anywhere.
+pub fn summary(story: &Story, run_url: Option<&str>, url_of: &dyn Fn(&str) -> Option<String>) -> String {
     let link = run_url.map(|url| format!("\n[The log of this run]({url})\n")).unwrap_or_default();
     if story.end.is_none() {
         return format!("{}: {}\n{link}", prose(&story.about), prose(&title(story)));
@@ -122,7 +124,11 @@ pub fn summary(story: &Story, run_url: Option<&str>) -> String {
     out.push_str(&left::block(story));
     out.push_str("\n| stage | result | took | |\n| --- | --- | --- | --- |\n");
     for [name, state, took, remark] in stages(story) {
-        let _ = writeln!(out, "| {} | {state} | {took} | {} |", prose(&name), prose(&remark));
+        let shown = match url_of(&name) {
+            Some(url) => format!("[{}]({url})", prose(&name)),
+            None => prose(&name),
+        };
+        let _ = writeln!(out, "| {shown} | {state} | {took} | {} |", prose(&remark));
     }
     out.extend(story.facts().filter_map(test_report::in_summary));
     let known = Known::of(story).rows();

@@ -136,7 +136,7 @@ exit status 101
 
 #[test]
 fn the_summary_of_a_run_has_its_stages_and_its_facts() {
-    let said = summary(&story(deployed()), None);
+    let said = summary(&story(deployed()), None, &|_| None);
     assert!(said.starts_with("**live serves version 42 at http://shop.local/**\n\n| stage | result |"), "{said}");
     assert!(said.contains("| unit test | passed | 3 s |  |\n"), "{said}");
     assert!(said.contains("| digest | sha256:aaaa |\n"), "{said}");
@@ -159,9 +159,10 @@ fn the_time_limit_of_the_run_is_named_with_what_to_do() {
     let said = message(&told);
     assert!(said[1].starts_with("the run reached its limit of 20 s (`timeout`) in deploy, after "), "{}", said[1]);
     assert!(said[2].starts_with("help: raise the input `timeout` if"), "{}", said[2]);
-    assert!(summary(&told, None).contains("**help:** raise the input `timeout` if"));
+    assert!(summary(&told, None, &|_| None).contains("**help:** raise the input `timeout` if"));
     assert!(
-        summary(&told, None).contains("| deploy | timed out | 3 s | the run reached its limit of 20 s (`timeout`) |")
+        summary(&told, None, &|_| None)
+            .contains("| deploy | timed out | 3 s | the run reached its limit of 20 s (`timeout`) |")
     );
     let deploy = told.stages.iter().find(|stage| stage.key.stage == Stage::Deploy).unwrap();
     assert_eq!(check_run::title(deploy, &told), "the run reached its limit of 20 s (`timeout`)");
@@ -177,7 +178,7 @@ fn what_a_cancelled_run_leaves_is_listed_everywhere_with_its_command() {
     let said = message(&told);
     assert_eq!(said[0], "live still serves version 41; what is left of this run is listed below");
     let deploy = told.stages.iter().find(|stage| stage.key.stage == Stage::Deploy).unwrap();
-    for text in [said.join("\n"), summary(&told, None), check_run::summary(deploy, &told, None)] {
+    for text in [said.join("\n"), summary(&told, None, &|_| None), check_run::summary(deploy, &told, None)] {
         for part in [
             "under way, but its end was not seen: terminate environment shop-b",
             "describe-environments --region local --environment-names shop-b",
