@@ -22,6 +22,8 @@ if command -v shellcheck > /dev/null; then
 fi
 say "tests"
 cargo test
+say "the image's size"
+scripts/image-size.sh
 say "what the docker engine holds:"
 compare_engine_state "$before" || die "the tests left something behind (or something else used the engine meanwhile)"
 say "all is well, after $((SECONDS - begin)) s"

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::Write;
+use std::path::Path;
 use std::time::Duration;
 
 use tracing_subscriber::Layer as _;
@@ -16,24 +17,29 @@ use crate::engine::first_process;
 use crate::environment::{Environment, daemon, local_directory, variable};
 use crate::exit::Exit;
 use crate::fault::Fault;
-use crate::inputs::help;
+use crate::inputs::ci::{handed_over, vendors};
+use crate::inputs::{RawInputs, help};
 use crate::local::{self, LocalCloud};
-use crate::{probe, start};
+use crate::{post, probe, start};
 
 /// The time limit of what has none.
 const FOR_EVER: Duration = Duration::from_secs(u32::MAX as u64);
 
-/// Does what was typed.
-pub async fn main(arguments: Vec<OsString>, environment: Environment) -> Exit {
+/// Does what was typed: the program's own name, and the words behind it.
+pub async fn main(typed: Vec<OsString>, environment: Environment) -> Exit {
     trace(variable(&environment, "RUNNER_DEBUG").is_some());
     if let Err(fault) = first_process::reap() {
         // Nothing but a few entries in the container's process table depends on it.
         complain(&fault);
     }
-    let words: Vec<String> = arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    let is_post = typed.first().is_some_and(|program| Path::new(program).file_name() == Some(post::PROGRAM.as_ref()));
+    let words: Vec<String> = typed.iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
+        [] if is_post => return post::run(environment).await,
         [] => return start::run(environment).await,
+        ["post"] => return post::run(environment).await,
+        ["env", vendor @ ..] if vendor.len() < 2 => return hand_over(vendor.first().copied(), environment),
         ["--help" | "-h" | "help"] => say(&help::help()),
         ["--version" | "-V"] => say(concat!("beanline ", env!("CARGO_PKG_VERSION"), "\n")),
         ["local"] => serve_local(&environment).await,
@@ -46,12 +52,30 @@ pub async fn main(arguments: Vec<OsString>, environment: Environment) -> Exit {
         unknown => {
             let fault = Fault::new(format!("`{}` is not known", unknown.join(" ")))
                 .hint("inputs are environment variables: beanline --help lists them")
-                .hint("or type: beanline local, beanline local status, beanline local stop, beanline --version");
+                .hint(
+                    "or type: beanline env, beanline post, beanline local, beanline local status, beanline local stop",
+                );
             complain(&fault);
             return Exit::BadInput;
         }
     };
     exit_of(done)
+}
+
+/// Prints the options by which `docker run` hands a CI's variables over.
+fn hand_over(vendor: Option<&str>, environment: Environment) -> Exit {
+    let raw = RawInputs::read(environment.into_iter());
+    let Some(names) = handed_over(vendor, raw.variables()) else {
+        let what = match vendor {
+            Some(vendor) => format!("`{vendor}` is no CI that Beanline knows"),
+            None => "no CI that Beanline knows has set its variables here".to_owned(),
+        };
+        let known = vendors().collect::<Vec<_>>().join(", ");
+        complain(&Fault::new(what).hint(format!("name one, such as: beanline env gitlab; these are known: {known}")));
+        return Exit::BadInput;
+    };
+    let options: Vec<String> = names.iter().map(|name| format!("-e {name}")).collect();
+    exit_of(say(&format!("{}\n", options.join(" "))))
 }
 
 fn exit_of(done: Result<(), Fault>) -> Exit {

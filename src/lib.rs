@@ -3,7 +3,8 @@
 //! The map, in the order in which dependencies point: a line may use those below it. `docs/architecture.md` follows one
 //! image through it.
 //!
-//! * [`command`] is what was typed, [`start`] makes a run out of the inputs, [`environment`] is what else is set.
+//! * [`command`] is what was typed, [`start`] makes a run out of the inputs, [`post`] comes after a job's run,
+//!   [`environment`] is what else is set.
 //! * [`run`] leads from a run's first event to its last, [`pipeline`] is the order of the [`stages`].
 //! * [`targets`] are where the image is deployed to, [`registry`] is where it is pushed to, [`cloud`] is where their
 //!   APIs are.
@@ -16,6 +17,7 @@
 #![recursion_limit = "256"]
 
 pub mod command;
+pub mod post;
 pub mod start;
 
 pub mod environment;

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     // Two providers in one tree would make rustls panic at first use; ring is the only one we build with.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let (arguments, environment) = (std::env::args_os().skip(1).collect(), std::env::vars_os().collect());
+    let (arguments, environment) = (std::env::args_os().collect(), std::env::vars_os().collect());
     let exit = match tokio::runtime::Builder::new_multi_thread().enable_all().worker_threads(2).build() {
         Ok(runtime) => {
             let exit = runtime.block_on(beanline::command::main(arguments, environment));

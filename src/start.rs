@@ -17,24 +17,25 @@ use crate::inputs::{CiFacts, CloudKind, Plan, RawInputs, ReportPlan, RunKind, fi
 use crate::local::LocalCloud;
 use crate::report::{ConsoleStyle, Dialect, Report};
 use crate::run::{self, Hands, Run};
-use crate::stages;
+use crate::{post, stages};
 
 /// Stands for the local cloud's registry while the inputs are read for the first time.
-const NO_REGISTRY_YET: &str = "127.0.0.1:0";
+pub(crate) const NO_REGISTRY_YET: &str = "127.0.0.1:0";
 
 /// Limit of a stage that fails at once.
 const AT_ONCE: Duration = Duration::from_secs(60);
 
 /// Runs what the environment asks for.
 pub async fn run(environment: Environment) -> Exit {
+    let exit = run_to_end(&environment).await;
+    post::note_end(&environment, exit);
+    exit
+}
+
+async fn run_to_end(environment: &Environment) -> Exit {
     let raw = RawInputs::read(environment.iter().cloned());
     let ci = CiFacts::detect(raw.variables(), &files::read_text);
-    let style = ConsoleStyle {
-        colour: std::io::stdout().is_terminal(),
-        dialect: Dialect::of(ci.vendor),
-        json: resolve::log_is_json(&raw),
-        live: ci.vendor.is_none() && is_watched(&environment),
-    };
+    let style = style(&raw, &ci);
     // Once without any cloud: bad input must not even start one.
     let around = Surroundings { ci: &ci, local_registry: NO_REGISTRY_YET, read_file: &files::read_text };
     let told = |ending| tell(resolve::report_alone(&raw, &around), &ci, style, ending);
@@ -45,22 +46,30 @@ pub async fn run(environment: Environment) -> Exit {
     // From here on something may take its time, and as the first process of a container nobody else ends us.
     let cancel = Cancel::listen(plan.timeout).unwrap_or_else(|_| Cancel::never());
     let opened = tokio::select! {
-        opened = open(&raw, &ci, plan, &environment) => opened,
+        opened = open(&raw, &ci, plan, environment) => opened,
         reason = cancel.outranking(None) => return told(Ending::Cancelled(cancel, reason)).await,
     };
     match opened {
-        Ok((plan, cloud, docker)) => go(&plan, &cloud, docker, cancel, style, &environment).await,
+        Ok((plan, cloud, docker)) => go(&plan, &cloud, docker, cancel, style, environment).await,
         Err(fault) => told(Ending::Refused(fault, Exit::NotReady)).await,
     }
 }
 
-/// Whether somebody watches on a terminal that can erase a line.
-fn is_watched(environment: &Environment) -> bool {
-    std::io::stdout().is_terminal() && variable(environment, "TERM").is_some_and(|term| term != "dumb")
+/// What the log looks like.
+pub(crate) fn style(raw: &RawInputs, ci: &CiFacts) -> ConsoleStyle {
+    let is_terminal = std::io::stdout().is_terminal();
+    // Such a terminal cannot erase a line; a CI that has a terminal keeps what was written.
+    let can_erase = raw.variables().get("TERM").is_some_and(|term| !term.is_empty() && term != "dumb");
+    ConsoleStyle {
+        colour: is_terminal,
+        dialect: Dialect::of(ci.vendor),
+        json: resolve::log_is_json(raw),
+        live: is_terminal && can_erase && ci.vendor.is_none(),
+    }
 }
 
 /// Opens the cloud that the plan names; the local one decides where an image without a registry lives.
-async fn open(
+pub(crate) async fn open(
     raw: &RawInputs,
     ci: &CiFacts,
     plan: Plan,
@@ -93,6 +102,7 @@ async fn go(
     style: ConsoleStyle,
     environment: &Environment,
 ) -> Exit {
+    post::note_run(environment, &plan.run_id);
     let (events, receiver) = engine::events();
     let report = Report::new(&plan.report, &plan.name, &plan.ci, style).named(&plan.run_id, plan.timeout);
     let report = tokio::spawn(report.run(receiver));

@@ -1,12 +1,14 @@
 //! What each CI vendor tells unasked.
 
 mod github_event;
+mod handed_over;
 mod vendors;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::files::ReadFile;
+pub use handed_over::{handed_over, variables_of, vendors};
 use vendors::Vendor;
 
 /// Facts about the CI run we are in.

@@ -8,6 +8,8 @@ beanline builds a docker image once, tests that image, and ships exactly that im
 
 usage
   beanline               do what the inputs say, in the directory of the repository
+  beanline env [CI]      print docker run's -e options for the variables of this CI, or of the one that is named
+  beanline post          after a run that was killed: remove what it left, complete its check runs
   beanline local         keep the local cloud's APIs up until Ctrl-C
   beanline local status  say where the local cloud's parts are
   beanline local stop    remove the local cloud

@@ -68,6 +68,11 @@ impl LocalCloud {
         Self::open_as(docker, directory, false).await
     }
 
+    /// Whether a directory holds a world.
+    pub fn is_in(directory: &Path) -> bool {
+        directory.join(STATE).is_file()
+    }
+
     /// Opens it for several runs and other clients, as `beanline local` does.
     ///
     /// # Errors
@@ -195,7 +200,7 @@ impl LocalCloud {
     /// # Errors
     /// It is in use, or docker refuses.
     pub async fn stop(docker: &Docker, directory: &Path) -> Result<bool, Fault> {
-        if !directory.join(STATE).is_file() {
+        if !Self::is_in(directory) {
             return Ok(false);
         }
         let seat = match Serving::take(directory)? {

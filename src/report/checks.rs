@@ -22,7 +22,11 @@ mod tests_of_limits;
 mod tests_of_trouble;
 mod verdict;
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::timeout;
 
 use crate::engine::event::EventKind;
 use crate::engine::retry::pause;
@@ -180,6 +184,22 @@ impl<T: Fn(String)> Instead<T> {
             (self.tell)(words::statuses_instead(&why));
         }
     }
+}
+
+/// Completes, as cancelled, the check runs that a killed run of the same CI job left open on the plan's commit. None is
+/// opened.
+///
+/// # Errors
+/// The client cannot be made, or GitHub did not answer in time.
+pub async fn complete_left_open(plan: &GithubPlan, ci: &CiFacts) -> Result<(), Fault> {
+    let limits = Limits::default();
+    let run = uuid::Uuid::new_v4().simple().to_string();
+    let ours = Owner { run, job: ci.job.as_deref().map(external_id::hash), expires: expiry(SHORT_RUN) };
+    let client = Arc::new(Client::new(plan, limits.answer, Way::CheckRuns)?);
+    // Nothing is to be opened first.
+    let open = Arc::new(watch::channel(1).0);
+    let completed = timeout(limits.end, left_open::complete(client, ours, ci.run_url.clone(), open)).await;
+    completed.map_err(|_| Fault::timed_out("GitHub did not answer in time"))
 }
 
 /// When a run that begins now is over for certain, in Unix seconds.

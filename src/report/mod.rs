@@ -26,6 +26,7 @@ use crate::engine::retry::pause;
 use crate::fault::Fault;
 use crate::inputs::{CiFacts, ReportKind, ReportPlan, Secret};
 use actions::Actions;
+pub use checks::complete_left_open;
 use checks::{Checks, Links, Record};
 use console::Console;
 pub use console::{ConsoleStyle, Dialect};

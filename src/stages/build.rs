@@ -104,7 +104,7 @@ pub async fn build(cx: &StageCx, plan: &Plan, checked: &Checked) -> Result<Built
             .hint("is something pruning images on this daemon?")
     })?;
     if let Some(cache) = &cache {
-        cache.save(cx, docker, plan, &request, &id).await;
+        cache.save(cx, docker, plan, &request).await;
     }
     cx.fact(Fact::ImageBuilt { id: id.to_string(), bytes: facts.bytes });
     Ok(BuiltImage { facts })

@@ -95,20 +95,7 @@ pub async fn check(
     for site in &plan.sites {
         let SitePlan::Beanstalk(beanstalk) = site;
         check_bundle(plan, beanstalk)?;
-        let context = SiteContext {
-            run_id: plan.run_id.clone(),
-            run_key: plan.run_key.clone(),
-            revision: plan.revision.clone(),
-            run_url: plan.ci.run_url.clone(),
-            job: plan.ci.job.clone(),
-            about: about(plan),
-            lifetime: plan.timeout + GRACE,
-            clock: cloud.clock().clone(),
-            journals: cloud.journals(),
-            url_of: cloud.urls(),
-        };
-        let sdk = cloud.sdk().ok_or_else(|| Fault::new("there is no AWS configuration for this run"))?;
-        let target = Beanstalk::new(sdk, cloud.path_style(), beanstalk.clone(), context);
+        let target = open_site(plan, cloud, beanstalk)?;
         let survey = survey(cx, plan, &target).await?;
         sites.push((Site::Beanstalk(target), survey));
     }
@@ -151,6 +138,27 @@ pub async fn check(
         }
     }
     Ok(Checked { docker, registry, sites, found, tests_in: OnceCell::new() })
+}
+
+/// A site as this run sees it. Nobody is asked anything yet.
+///
+/// # Errors
+/// The run has no cloud.
+pub fn open_site(plan: &Plan, cloud: &Cloud, site: &BeanstalkPlan) -> Result<Beanstalk, Fault> {
+    let context = SiteContext {
+        run_id: plan.run_id.clone(),
+        run_key: plan.run_key.clone(),
+        revision: plan.revision.clone(),
+        run_url: plan.ci.run_url.clone(),
+        job: plan.ci.job.clone(),
+        about: about(plan),
+        lifetime: plan.timeout + GRACE,
+        clock: cloud.clock().clone(),
+        journals: cloud.journals(),
+        url_of: cloud.urls(),
+    };
+    let sdk = cloud.sdk().ok_or_else(|| Fault::new("there is no AWS configuration for this run"))?;
+    Ok(Beanstalk::new(sdk, cloud.path_style(), site.clone(), context))
 }
 
 /// What a run must know of its site before it begins.

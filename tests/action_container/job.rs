@@ -151,6 +151,15 @@ impl Job {
         let run = |argument: &str| docker(&["run", "--rm", &self.runner.image, argument]).unwrap();
         assert_eq!(run("--version"), format!("beanline {}", env!("CARGO_PKG_VERSION")));
         assert!(run("--help").contains("needed first"));
+        let inspected = docker(&["image", "inspect", "--format", "{{json .Config}}", &self.runner.image]).unwrap();
+        let config: Value = serde_json::from_str(&inspected).unwrap();
+        assert_eq!(config["Entrypoint"], serde_json::json!(["/beanline"]));
+        assert!(config["User"].as_str().unwrap_or_default().is_empty(), "the runner's files are root's alone to use");
+        for label in ["title", "description", "source", "documentation", "vendor", "licenses", "version", "revision"] {
+            let value = &config["Labels"][format!("org.opencontainers.image.{label}")];
+            assert!(value.as_str().is_some_and(|value| !value.is_empty()), "{label}: {value}");
+        }
+        assert_eq!(config["Labels"]["org.opencontainers.image.version"], env!("CARGO_PKG_VERSION"));
     }
 
     /// Ends the local cloud in a further container; afterwards the engine holds what it held before.

@@ -3,9 +3,12 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a test ends at its first surprise")]
 #![expect(clippy::disallowed_methods, reason = "the runner is outside the program")]
 
+mod act;
 mod commands;
 mod job;
 mod orphans;
+mod other_cis;
+mod post;
 mod runner;
 
 use std::collections::BTreeMap;
@@ -40,7 +43,9 @@ fn outputs(step: &Step) -> BTreeMap<String, String> {
     assert_eq!(open, None, "a group was left open");
     let masked = step.log.find("::add-mask::");
     assert!(masked.is_some_and(|at| !step.log[..at].contains("a-runtime-token")), "masked before it can be shown");
-    for name in ["add_path", "set_env", "save_state", "artifacts", "artifacts_list"] {
+    let saved = pairs(&step.files["save_state"]).unwrap();
+    assert!(saved.keys().all(|name| ["beanline_run", "beanline_ended"].contains(&name.as_str())), "{saved:?}");
+    for name in ["add_path", "set_env", "artifacts", "artifacts_list"] {
         assert_eq!(step.files[name], "", "{name} was written to");
     }
     let outputs = pairs(&step.files["set_output"]).unwrap();
@@ -117,8 +122,12 @@ fn a_signal_ends_the_step(job: &Job, signal: &str, code: i32, stage: &str) {
     with.push(("test_env", if stage == "unit test" { "PAUSE=60" } else { "PAUSE=0" }));
     let running = job.runner.start(&pushed(&sha), &with, &[]);
     running.until(if stage == "unit test" { "forged" } else { "::group::deploy" });
-    running.signal(signal);
-    let step = running.end();
+    let step = if signal == "INT" {
+        running.cancel()
+    } else {
+        running.signal(signal);
+        running.end()
+    };
     assert_eq!(step.code, code);
     assert_eq!(outputs(&step)["result"], "cancelled");
     let checks: BTreeMap<String, String> = job.check_runs(&sha).into_iter().collect();

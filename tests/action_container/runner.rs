@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 
 use beanline::inputs::definition::INPUTS;
 
+use super::commands::pairs;
+use super::job::docker;
+
 /// The user that GitHub's own machines run the runner as: the container, which is root, finds another's files.
 pub const USER: u32 = 1001;
 
@@ -144,12 +147,30 @@ impl Runner {
         all
     }
 
+    /// Starts the main step.
+    pub fn start(&self, event: &Event<'_>, with: &[(&str, &str)], arguments: &[&str]) -> Running {
+        self.start_at("/beanline", self.environment(event, with), &event.payload, arguments)
+    }
+
+    /// Runs the post step of a main step, in a container of its own, with what that one saved.
+    pub fn post(&self, event: &Event<'_>, with: &[(&str, &str)], main: &Step) -> Step {
+        let mut environment = self.environment(event, with);
+        let saved = pairs(&main.files["save_state"]).unwrap();
+        environment.extend(saved.into_iter().map(|(name, value)| (format!("STATE_{name}"), value)));
+        self.start_at("/beanline-post", environment, &event.payload, &[]).end()
+    }
+
     /// Starts a step: values go by name through the client's environment, standard input is closed, there is no
     /// terminal and no init process.
-    pub fn start(&self, event: &Event<'_>, with: &[(&str, &str)], arguments: &[&str]) -> Running {
+    fn start_at(
+        &self,
+        entrypoint: &str,
+        mut environment: BTreeMap<String, String>,
+        payload: &str,
+        arguments: &[&str],
+    ) -> Running {
         let id = uuid::Uuid::new_v4().to_string();
-        let mut environment = self.environment(event, with);
-        fs::write(self.temp("_github_workflow/event.json"), &event.payload).unwrap();
+        fs::write(self.temp("_github_workflow/event.json"), payload).unwrap();
         let commands = self.temp("_runner_file_commands");
         let files = FILES.map(|(file, variable)| {
             let name = format!("{file}_{id}");
@@ -164,7 +185,7 @@ impl Runner {
         for name in environment.keys() {
             docker.args(["-e", name]);
         }
-        docker.args(["-e", "GITHUB_ACTIONS=true", "-e", "CI=true", "--entrypoint", "/beanline"]);
+        docker.args(["-e", "GITHUB_ACTIONS=true", "-e", "CI=true", "--entrypoint", entrypoint]);
         let mounts = [
             (self.socket.clone(), "/var/run/docker.sock"),
             (self.work.join("_temp"), "/github/runner_temp"),
@@ -224,6 +245,28 @@ impl Running {
     pub fn signal(&self, name: &str) {
         let sent = Command::new("kill").args(["-s", name, &self.client.id().to_string()]).status().unwrap();
         assert!(sent.success());
+    }
+
+    /// Cancels the step as the runner does: SIGINT, 7.5 s later SIGTERM, 2.5 s later its client is killed
+    /// (ProcessInvoker.cs).
+    pub fn cancel(mut self) -> Step {
+        for (signal, patience) in [("INT", Duration::from_millis(7500)), ("TERM", Duration::from_millis(2500))] {
+            self.signal(signal);
+            let began = Instant::now();
+            while began.elapsed() < patience {
+                if self.client.try_wait().unwrap().is_some() {
+                    return self.end();
+                }
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        }
+        panic!("the step had to be killed");
+    }
+
+    /// Kills the container's first process, as a machine does that runs out of memory.
+    pub fn kill(self) -> Step {
+        docker(&["kill", "--signal", "KILL", &self.container]).unwrap();
+        self.end()
     }
 
     /// Waits for the step's end.

@@ -8,7 +8,7 @@ const NEXT: &str = "efefefefefefefefefefefefefefefefefefefef";
 
 /// Whether a stage is under way by its check run, and a container of such a name runs: others on the same engine may
 /// have one too.
-fn is_in(world: &World, revision: &str, stage: &str, container: &str) -> bool {
+pub fn is_in(world: &World, revision: &str, stage: &str, container: &str) -> bool {
     let checks = check_runs(&world.github, revision);
     checks.get(&format!("shop / {stage}")).is_some_and(|run| run.status == "in_progress")
         && docker(&["ps", "-q", "--filter", &format!("name={container}")]).is_some_and(|ids| !ids.trim().is_empty())

@@ -1,26 +1,22 @@
 //! A run is killed, and the same run again goes on where it was: one candidate, nothing left over, every check run
 //! completed.
 
-use super::support::{App, World, docker, open_check_runs};
+use super::cancelled::is_in;
+use super::support::{App, World, open_check_runs};
 
 const FIRST: &str = "1212121212121212121212121212121212121212";
 const SECOND: &str = "3434343434343434343434343434343434343434";
 const THIRD: &str = "5656565656565656565656565656565656565656";
 
 /// A CI job: the same job again is known to come after the one that was killed.
-const JOB: [(&str, &str); 3] = [("GITLAB_CI", "true"), ("CI_JOB_ID", "77"), ("CI_PROJECT_PATH", "octo/shop")];
-
-/// Whether a test container of that place runs.
-fn tests_run(place: &str) -> bool {
-    let name = format!("name=beanline-test-{place}");
-    docker(&["ps", "-q", "--filter", &name]).is_some_and(|ids| !ids.trim().is_empty())
-}
+pub const JOB: [(&str, &str); 3] = [("GITLAB_CI", "true"), ("CI_JOB_ID", "77"), ("CI_PROJECT_PATH", "octo/shop")];
 
 /// Begins a run whose acceptance test hangs in `place`, and kills it there.
-fn kill_in(world: &World, revision: &str, place: &str) {
+pub fn kill_in(world: &World, revision: &str, place: &str) {
     let hangs = format!("[ $BEANLINE_PLACE != {place} ] || sleep 600");
     let mut run = world.begin_with(revision, &[("acceptance_command", &hangs)], &JOB);
-    run.wait_for("the test", || tests_run(place));
+    let (stage, container) = (format!("acceptance ({place})"), format!("beanline-test-{place}"));
+    run.wait_for("the test", || is_in(world, revision, &stage, &container));
     run.signal("KILL");
     run.end();
 }

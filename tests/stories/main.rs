@@ -25,6 +25,7 @@ mod pair;
 mod parts;
 mod planted;
 mod platform;
+mod post;
 mod pushes;
 mod secrets;
 mod services;

@@ -59,37 +59,32 @@ impl<'a> Cache<'a> {
         cache
     }
 
-    /// Makes a build use it, and its image carry what is needed for the next time.
+    /// Makes a build use it. The image itself carries no cache: that differs from build to build, and a commit that is
+    /// built again would be another image.
     pub fn apply(&self, request: &mut BuildRequest) {
-        let session = &mut request.recipe.session;
-        session.cache_from.extend(self.names.iter().cloned());
-        session.inline_cache = true;
+        request.recipe.session.cache_from.extend(self.names.iter().cloned());
     }
 
     /// Writes the file anew, unless it holds the same images. Whatever goes wrong is a warning: the image is built.
-    pub async fn save(&self, cx: &StageCx, docker: &Docker, plan: &Plan, request: &BuildRequest, built: &Digest) {
-        if let Err(fault) = self.write(cx, docker, plan, request, built).await {
+    pub async fn save(&self, cx: &StageCx, docker: &Docker, plan: &Plan, request: &BuildRequest) {
+        if let Err(fault) = self.write(cx, docker, plan, request).await {
             cx.warn(format!("{fault}; the next run finds the cache as it was before"));
         }
     }
 
-    async fn write(
-        &self,
-        cx: &StageCx,
-        docker: &Docker,
-        plan: &Plan,
-        request: &BuildRequest,
-        built: &Digest,
-    ) -> Result<(), Fault> {
-        let (mut names, mut images) = (vec![request.reference.clone()], vec![built.clone()]);
+    async fn write(&self, cx: &StageCx, docker: &Docker, plan: &Plan, request: &BuildRequest) -> Result<(), Fault> {
+        let (mut names, mut images) = (Vec::new(), Vec::new());
         let now = Utc::now().timestamp();
-        for (number, stage) in stages(&request.recipe).into_iter().enumerate() {
+        let targets =
+            std::iter::once(request.recipe.target.clone()).chain(stages(&request.recipe).into_iter().map(Some));
+        for (number, target) in targets.enumerate() {
             let reference = Temporary::staged(plan, now, number).to_string();
             cx.cleanup(Undo::RemoveImage { reference: reference.clone() });
-            let recipe = Recipe { target: Some(stage), pull: false, no_cache: false, ..request.recipe.clone() };
-            let of_stage = BuildRequest { recipe, labels: Vec::new(), reference: reference.clone(), ..request.clone() };
+            let mut recipe = Recipe { target, pull: false, no_cache: false, ..request.recipe.clone() };
+            recipe.session.inline_cache = true;
+            let kept = BuildRequest { recipe, labels: Vec::new(), reference: reference.clone(), ..request.clone() };
             // Every step of it has just been done or found in the cache.
-            images.push(docker.build(&of_stage, &|_| ()).await?);
+            images.push(docker.build(&kept, &|_| ()).await?);
             names.push(reference);
         }
         let is_held = |image: &Digest| self.held.contains(image);

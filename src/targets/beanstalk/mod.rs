@@ -13,6 +13,7 @@ pub mod verdict;
 pub mod wait;
 pub mod watcher;
 
+mod aftermath;
 mod architecture;
 mod blue_green;
 mod changes;

@@ -108,6 +108,21 @@ impl World {
 
     /// The same with further variables of the environment.
     pub fn begin_with(&self, revision: &str, more: &[(&str, &str)], environment: &[(&str, &str)]) -> Running {
+        self.begin_as(&[], revision, more, environment)
+    }
+
+    /// Runs what comes after the main job, with its inputs.
+    pub fn post_with(&self, revision: &str, more: &[(&str, &str)], environment: &[(&str, &str)]) -> Run {
+        self.begin_as(&["post"], revision, more, environment).end()
+    }
+
+    fn begin_as(
+        &self,
+        arguments: &[&str],
+        revision: &str,
+        more: &[(&str, &str)],
+        environment: &[(&str, &str)],
+    ) -> Running {
         let context = self.path("app");
         let usual = [
             ("cloud", "local"),
@@ -131,7 +146,7 @@ impl World {
         ];
         let kept = usual.iter().filter(|(name, _)| !more.iter().any(|(other, _)| other == name));
         let inputs: Vec<(&str, &str)> = kept.chain(more).copied().collect();
-        self.start(&[], &inputs, environment)
+        self.start(arguments, &inputs, environment)
     }
 
     /// Fails the story if a run left a container, network or volume that it does not hand over.

@@ -1,24 +1,24 @@
 //! What the documents say about inputs, outputs, stages and exit codes is what the source says. When a table differs, the
 //! message names a file that holds the right text, to be copied.
 
-#![expect(clippy::unwrap_used, reason = "a test ends where a document has not the shape that it expects")]
-
 use std::fmt::Write as _;
 use std::path::Path;
 
 use beanline::engine::event::Stage;
 use beanline::exit::Exit;
+use beanline::inputs::ci::{variables_of, vendors};
 use beanline::inputs::definition::{ALIASES, FIRST, Fallback, Group, INPUTS, Input, find};
 use beanline::inputs::resolve::{Surroundings, resolve};
 use beanline::inputs::{CiFacts, Plan, RawInputs};
 use beanline::run::stages_of;
 
-const README: &str = include_str!("../README.md");
-const ACTION: &str = include_str!("../action.yml");
-const STAGES: &str = include_str!("../docs/stages.md");
+const README: &str = include_str!("../../README.md");
+const ACTION: &str = include_str!("../../action.yml");
+const VARIABLES: &str = include_str!("../../docs/reference/ci-variables.md");
+const STAGES: &str = include_str!("../../docs/stages.md");
 
 /// The part of a document between two lines that begin with these texts.
-fn between<'a>(document: &'a str, begin: &str, end: &str) -> &'a str {
+pub fn between<'a>(document: &'a str, begin: &str, end: &str) -> &'a str {
     let (_, rest) = document.split_once(&format!("\n{begin}")).unwrap_or_else(|| panic!("there is no line `{begin}`"));
     let (_, rest) = rest.split_once('\n').unwrap();
     let (part, _) = rest.split_once(&format!("\n{end}")).unwrap_or_else(|| panic!("there is no line `{end}`"));
@@ -86,15 +86,6 @@ fn the_readme_has_a_step_that_takes_another_actions_place_with_inputs_that_exist
 }
 
 #[test]
-fn the_readme_links_every_page() {
-    for page in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/docs")).unwrap() {
-        let name = page.unwrap().file_name().into_string().unwrap();
-        let link = format!("](docs/{name})");
-        assert!(!name.ends_with(".md") || README.contains(&link), "there is no link to docs/{name}");
-    }
-}
-
-#[test]
 fn the_action_lists_every_input() {
     let mut right = String::new();
     for group in Group::ALL {
@@ -134,6 +125,16 @@ fn the_readme_lists_every_exit_code() {
         writeln!(right, "| {} | {meaning} |", exit.code()).unwrap();
     }
     assert_same("README.md", between(README, "<!-- exit codes:", "<!-- end of exit codes -->"), &right);
+}
+
+#[test]
+fn the_page_of_variables_has_every_ci() {
+    let mut right = String::from("| CI | variables |\n| --- | --- |\n");
+    for vendor in vendors() {
+        let names: Vec<String> = variables_of(vendor).iter().map(|name| format!("`{name}`")).collect();
+        writeln!(right, "| {vendor} | {} |", names.join(", ")).unwrap();
+    }
+    assert_same("ci-variables.md", between(VARIABLES, "<!-- variables:", "<!-- end of variables -->"), &right);
 }
 
 #[test]

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Prints what a CI downloads for beanline's image: its layer as a registry holds it, compressed. Fails above the bound.
+# usage: make image-size
+set -euo pipefail
+# shellcheck source=scripts/common.sh
+. "$(dirname "$0")/common.sh"
+
+bound=$((8 * 1024 * 1024))
+
+(cd "$root" && cargo build --quiet --profile image --bin beanline)
+stage=$(mktemp -d)
+trap 'rm -rf "$stage"' EXIT
+"$root/scripts/image.sh" --layout "$stage/rootfs" image
+size=$(tar --create --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner --directory "$stage/rootfs" . | gzip -6 | wc -c)
+whole=$(stat --format %s "$stage/rootfs/beanline")
+mib() { awk -v bytes="$1" 'BEGIN { printf "%.1f MiB", bytes / 1048576 }'; }
+say "the image is $(mib "$size") compressed, at most $(mib "$bound"); the binary alone is $(mib "$whole") on disk"
+[ "$size" -le "$bound" ] || die "the image has grown beyond its bound"
