@@ -306,7 +306,7 @@ async fn an_image_that_is_not_there_is_pulled_or_named() {
     };
     let Outcome::Failed(fault) = fetched(&bench.plan).await else { panic!("it was there") };
     assert_eq!(fault.what(), "could not pull 127.0.0.1:1/none:1");
-    assert!(fault.hints()[0].contains("`image` of service b"), "{:?}", fault.hints());
+    assert!(fault.hints()[0].contains("image of service b"), "{:?}", fault.hints());
     let mut plan = bench.plan.clone();
     plan.services[1].pull = crate::inputs::PullPolicy::Never;
     let Outcome::Failed(fault) = fetched(&plan).await else { panic!("it was there") };
