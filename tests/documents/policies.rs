@@ -9,12 +9,13 @@ use super::pages::{files, pages, root};
 use super::snippets::snippets;
 
 /// Services whose actions may stand in a policy.
-const SERVICES: [&str; 15] = [
+const SERVICES: [&str; 16] = [
     "autoscaling",
     "cloudformation",
     "cloudwatch",
     "ec2",
     "ecr",
+    "ecr-public",
     "elasticbeanstalk",
     "elasticloadbalancing",
     "iam",
@@ -113,7 +114,7 @@ fn every_policy_is_one_and_they_cover_what_is_called() {
     let called = operations(&source, &words);
     assert!(called.len() > 15, "{called:?}");
     for operation in called {
-        let names = ["elasticbeanstalk", "ecr", "s3"].map(|service| format!("{service}:{operation}"));
+        let names = ["elasticbeanstalk", "ecr", "ecr-public", "s3"].map(|service| format!("{service}:{operation}"));
         assert!(
             names.iter().any(|name| on_the_page.contains(name)),
             "no policy on docs/reference/iam.md has {operation}"
