@@ -8,8 +8,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::files::ReadFile;
-pub use handed_over::{handed_over, variables_of, vendors};
+pub use handed_over::{Needed, handed_over, options_for, variables_of, vendors};
 use vendors::Vendor;
+
+/// Who GitHub says began the runs of Dependabot.
+const DEPENDABOT: &str = "dependabot[bot]";
 
 /// Facts about the CI run we are in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,6 +43,8 @@ pub struct CiFacts {
     pub event: Option<String>,
     /// Whether the code comes from a fork, or the repository is one.
     pub is_fork: bool,
+    /// Whether Dependabot began the run: unless the workflow says otherwise, GitHub gives it no more rights than a fork.
+    pub is_dependabot: bool,
 }
 
 impl CiFacts {
@@ -51,6 +56,7 @@ impl CiFacts {
         };
         let mut facts = Self::from_variables(vendor, variables);
         if vendor.has_github_events {
+            facts.is_dependabot = variables.get("GITHUB_ACTOR").is_some_and(|actor| actor == DEPENDABOT);
             facts.event = variables.get("GITHUB_EVENT_NAME").filter(|name| !name.is_empty()).cloned();
             let payload = variables
                 .get("GITHUB_EVENT_PATH")
@@ -91,6 +97,7 @@ impl CiFacts {
             pull_request: tell(vendor.pull_request, number).and_then(|number| number.parse().ok()).filter(|n| *n > 0),
             event: None,
             is_fork: false,
+            is_dependabot: false,
         }
     }
 }
@@ -195,7 +202,8 @@ mod tests {
         assert_eq!((facts.pull_request, facts.branch.as_deref()), (Some(12), Some("feature/x")));
         assert_eq!(facts.run_url.as_deref(), Some("https://github.com/team/shop/actions/runs/7/attempts/2"));
         assert_eq!(facts.job.as_deref(), Some("GitHub Actions/team/shop/7/deploy/runner-3"));
-        assert!(facts.is_fork && facts.is_github_actions);
+        assert!(facts.is_fork && facts.is_github_actions && !facts.is_dependabot);
+        assert!(detect(&[GITHUB, &[("GITHUB_ACTOR", DEPENDABOT)]].concat(), "{}").is_dependabot);
         let without_payload = detect(GITHUB, "{");
         assert_eq!(without_payload.sha.as_deref(), Some(SHA));
     }

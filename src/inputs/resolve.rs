@@ -91,6 +91,7 @@ pub fn resolve(raw: &RawInputs, around: &Surroundings<'_>) -> Result<Plan, Vec<P
     let run_id: String = uuid::Uuid::new_v4().simple().to_string().chars().take(8).collect();
     let role = run::role(&mut reading, &run_id);
     let report = report::resolve(&mut reading, &commit.ci, around);
+    let untold = report::untold(&reading, &commit.ci, &report);
 
     let problems = reading.into_problems();
     let Some(image) = image.filter(|_| problems.is_empty()) else { return Err(problems) };
@@ -116,7 +117,7 @@ pub fn resolve(raw: &RawInputs, around: &Surroundings<'_>) -> Result<Plan, Vec<P
         sites,
         aws: AwsPlan { region, role },
         report,
-        notes: note.into_iter().collect(),
+        notes: note.into_iter().chain(untold).collect(),
     })
 }
 

@@ -77,7 +77,9 @@ pub(super) fn page(story: &Story, run_url: Option<&str>, url_of: &dyn Fn(&str) -
     let result = story.end.as_ref().map_or("unfinished", |(end, _)| end.result());
     let heading = format!("## {}: {result}\n\n", prose(&story.about));
     let chart = timeline::chart(story, chrono::Utc::now() - story.elapsed);
-    fit(&(heading + &run::summary(story, run_url, url_of) + &chart), LARGEST_SUMMARY)
+    // A chart that is cut is not drawn, so that it is the rest that makes room.
+    let room = LARGEST_SUMMARY.saturating_sub(chart.len());
+    fit(&(heading + &run::summary(story, run_url, url_of)), room) + &chart
 }
 
 async fn append(path: &Path, text: &str) -> Result<(), Fault> {
@@ -109,6 +111,29 @@ fn output(name: &str, value: &str, delimiter: &impl Fn() -> String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::event::{End, EventKind, Fact, Outcome, Stage};
+    use crate::report::rehearsal::{failing, finish, story};
+
+    #[test]
+    fn the_page_is_under_a_mebibyte_whatever_a_run_says_and_its_chart_is_whole() {
+        let text = "ż|*`".repeat(200_000);
+        let mut kinds = failing(Stage::UnitTest);
+        let fact = Fact::Kept { what: text.clone(), why: text.clone(), command: Some(text.clone()) };
+        kinds.push(EventKind::StageFact { key: Stage::UnitTest.into(), fact });
+        let fault = Fault::new(text.clone()).cause(text.clone()).lines([text.as_str()]).hint(text.clone());
+        kinds.push(crate::report::rehearsal::end(Stage::Push, Outcome::Failed(fault)));
+        kinds.push(finish(End::Failed(Stage::UnitTest), Vec::new()));
+        let mut story = story(kinds);
+        let usual = page(&story, None, &|_| None).len();
+        story.about = text;
+        let page = page(&story, None, &|_| None);
+        assert!(page.len() < 1 << 20 && usual < 1 << 20, "{} and {usual}", page.len());
+        assert!(
+            page.contains("\n```mermaid\ngantt\n")
+                && page.contains("    unit test :crit, ")
+                && page.ends_with("\n```\n")
+        );
+    }
 
     #[test]
     fn outputs_of_one_line_are_plain_and_longer_ones_cannot_end_themselves() {

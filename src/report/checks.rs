@@ -10,14 +10,21 @@ mod external_id;
 mod follower;
 mod left_open;
 mod links;
+mod pages;
 mod request;
 mod status;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_of_annotations;
+#[cfg(test)]
+mod tests_of_enterprise;
+#[cfg(test)]
 mod tests_of_fallbacks;
 #[cfg(test)]
 mod tests_of_limits;
+#[cfg(test)]
+mod tests_of_time;
 #[cfg(test)]
 mod tests_of_trouble;
 mod verdict;
@@ -83,6 +90,7 @@ pub struct Checks {
     limits: Limits,
     limit: Option<Duration>,
     links: Links,
+    restricted: Option<&'static str>,
 }
 
 impl Checks {
@@ -91,7 +99,8 @@ impl Checks {
         let run = uuid::Uuid::new_v4().simple().to_string();
         let owner = Owner { run, job: ci.job.as_deref().map(external_id::hash), expires: expiry(SHORT_RUN) };
         let (name, run_url, limits) = (name.to_owned(), ci.run_url.clone(), Limits::default());
-        Self { plan, kind, name, owner, run_url, limits, limit: None, links: Links::default() }
+        let (links, restricted) = (Links::default(), words::restricted(ci));
+        Self { plan, kind, name, owner, run_url, limits, limit: None, links, restricted }
     }
 
     /// The same, which tells `links` where the check runs are read.
@@ -152,7 +161,8 @@ impl Checks {
     }
 
     fn board(&self, way: Way, story: &Story) -> Result<Board, Fault> {
-        Ok(Board::open(Client::new(&self.plan, self.limits.answer, way)?, story, self))
+        let client = Client::new(&self.plan, self.limits.answer, way)?.restricted_by(self.restricted);
+        Ok(Board::open(client, story, self))
     }
 
     /// Statuses, where check runs are refused and nobody asked for them in particular; else the fault.

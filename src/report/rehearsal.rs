@@ -72,9 +72,14 @@ pub async fn reported(plan: &ReportPlan, style: ConsoleStyle, act: impl AsyncFnO
 
 /// A report of the run `run7`, which is the first of its CI job.
 pub fn report(plan: &ReportPlan, style: ConsoleStyle) -> Report {
+    report_in(CiFacts::default(), "shop", plan, style)
+}
+
+/// The same for an application of this name, in a CI that tells this.
+pub fn report_in(ci: CiFacts, name: &str, plan: &ReportPlan, style: ConsoleStyle) -> Report {
     let [run_url, job] = ["https://ci.example/runs/7", "7/ship"].map(|text| Some(text.to_owned()));
-    let ci = CiFacts { run_url, job, ..CiFacts::default() };
-    Report::new(plan, "shop", &ci, style).named("run7", Duration::from_secs(3600))
+    let ci = CiFacts { run_url, job, ..ci };
+    Report::new(plan, name, &ci, style).named("run7", Duration::from_secs(3600))
 }
 
 /// Reports what `act` emits; returns the log.

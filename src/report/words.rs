@@ -4,6 +4,7 @@ pub mod changes;
 pub mod check_run;
 pub mod known;
 pub mod left;
+pub mod outlook;
 pub mod run;
 #[cfg(test)]
 mod sentences;
@@ -23,6 +24,7 @@ use crate::engine::event::{Fact, Role};
 use crate::engine::in_words;
 use crate::engine::undo::Undo;
 use crate::fault::Fault;
+use crate::inputs::CiFacts;
 
 /// Why a run was stopped early.
 pub fn cancelled(story: &Story, reason: CancelReason) -> String {
@@ -136,6 +138,19 @@ pub fn clock(time: Duration) -> String {
 pub fn broken(sink: &str, fault: &Fault) -> String {
     let help: String = fault.hints().iter().map(|hint| format!("\nhelp: {hint}")).collect();
     format!("{sink}: {fault}; the run goes on without it{help}")
+}
+
+/// Why GitHub takes less from this run than from others, where that is known.
+pub fn restricted(ci: &CiFacts) -> Option<&'static str> {
+    // Any other event of a fork's own repository, and `pull_request_target`, has a token that may write.
+    let is_for_a_fork = ci.is_fork && ci.event.as_deref() == Some("pull_request");
+    match (ci.is_dependabot, is_for_a_fork) {
+        (true, _) => {
+            Some("this run is Dependabot's, whose token may only read unless the workflow's `permissions` say more")
+        }
+        (false, true) => Some("this run is for a fork, whose token may only read whatever the workflow says"),
+        (false, false) => None,
+    }
 }
 
 /// What is said once when commit statuses stand for check runs.

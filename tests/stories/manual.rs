@@ -32,7 +32,7 @@ fn a_candidate_waits_is_promoted_and_rolled_back() {
     assert_eq!(world.live("/").as_deref(), Some("one"));
     let before = world.environments();
     assert_eq!(before.len(), 2, "{before:?}");
-    assert_eq!(conclusions(&world.github, TWO)["shop / promote"], "skipped");
+    assert_eq!(conclusions(&world.github, TWO)["shop / promote"], "action_required");
     // The same commit finds it; whatever its build was, the bytes come from the registry.
     let again = world.ship(TWO, &[("promote", "manual"), ("build", "if-missing")]).expect(0);
     again.says("it was the same deployment").says("result: waiting (exit code 0)");

@@ -123,7 +123,7 @@ fn services_that_do_not_come_up_stop_the_run_with_their_own_words() {
     told.says("`db.restart`").says("did you mean image?").says("nothing was changed");
 
     let nowhere = run(&world, &images, &[("services", "db: {image: '127.0.0.1:1/none:1'}")]).expect(10);
-    nowhere.says("could not pull 127.0.0.1:1/none:1").says("`image` of service db");
+    nowhere.says("could not pull 127.0.0.1:1/none:1").says("image of service db");
     drop(images);
     world.end();
 }

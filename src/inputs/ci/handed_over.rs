@@ -20,7 +20,7 @@ const ANYWHERE: [&str; 8] = [
 ];
 
 /// What tells of GitHub's events, where a vendor has them.
-const EVENTS: [&str; 2] = ["GITHUB_EVENT_NAME", "GITHUB_EVENT_PATH"];
+const EVENTS: [&str; 3] = ["GITHUB_ACTOR", "GITHUB_EVENT_NAME", "GITHUB_EVENT_PATH"];
 
 /// The names of all vendors.
 pub fn vendors() -> impl Iterator<Item = &'static str> {
@@ -30,6 +30,28 @@ pub fn vendors() -> impl Iterator<Item = &'static str> {
 /// What is read of the vendor of that name; nothing of one that is not known.
 pub fn variables_of(vendor: &str) -> BTreeSet<&'static str> {
     vendors::ALL.iter().find(|known| known.name == vendor).map(of).unwrap_or_default()
+}
+
+/// A fact that no report to GitHub does without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needed {
+    /// The commit.
+    Commit,
+    /// `owner/name`.
+    Repository,
+}
+
+/// What a container of this CI has not been given and would learn the fact from, as options of `docker run`:
+/// `-e CIRCLE_SHA1`. `None` when the CI does not tell it, or has.
+pub fn options_for(needed: Needed, vendor: Option<&str>, variables: &BTreeMap<String, String>) -> Option<String> {
+    let vendor = vendors::ALL.iter().find(|known| Some(known.name) == vendor)?;
+    let sources = match needed {
+        Needed::Commit => vendor.revision,
+        Needed::Repository => vendor.repository,
+    };
+    let is_unset = |name: &&str| variables.get(*name).is_none_or(|value| value.trim().is_empty());
+    let names: Vec<&str> = names_in(sources.first()?).into_iter().filter(is_unset).collect();
+    (!names.is_empty()).then(|| names.iter().map(|name| format!("-e {name}")).collect::<Vec<_>>().join(" "))
 }
 
 /// The variables to hand over: those that Beanline reads of the vendor and the cloud whether or not they
@@ -101,6 +123,40 @@ mod tests {
         assert_eq!(options(None, &[("CI", "true")]), None);
         assert_eq!(options(Some("a laptop"), &[]), None);
         assert_eq!(options(Some(" "), &[]), None);
+    }
+
+    #[test]
+    fn what_a_container_was_not_given_is_asked_for_by_the_cis_own_name() {
+        let asked = |needed, vendor, set: &[&str]| {
+            let variables = set.iter().map(|name| ((*name).to_owned(), "x".to_owned())).collect();
+            options_for(needed, Some(vendor), &variables).unwrap_or_default()
+        };
+        let commits: Vec<String> = vendors().map(|vendor| asked(Needed::Commit, vendor, &[])).collect();
+        let expected = [
+            "-e GITHUB_SHA",
+            "-e GITHUB_SHA",
+            "-e GITHUB_SHA",
+            "-e CIRCLE_SHA1",
+            "-e CI_COMMIT_ID",
+            "-e TRAVIS_COMMIT",
+            "-e CI_COMMIT_SHA",
+            "-e BUILDKITE_COMMIT",
+            "-e GIT_COMMIT",
+            "-e BITBUCKET_COMMIT",
+            "-e DRONE_COMMIT_SHA",
+            "-e CI_COMMIT_SHA",
+            "-e CODEBUILD_RESOLVED_SOURCE_VERSION",
+            "-e BUILD_SOURCEVERSION",
+            "-e SEMAPHORE_GIT_SHA",
+            "-e BUILD_VCS_NUMBER",
+        ];
+        assert_eq!(commits, expected);
+        let both = "-e CIRCLE_PROJECT_USERNAME -e CIRCLE_PROJECT_REPONAME";
+        assert_eq!(asked(Needed::Repository, "CircleCI", &[]), both);
+        assert_eq!(asked(Needed::Repository, "CircleCI", &["CIRCLE_PROJECT_USERNAME"]), "-e CIRCLE_PROJECT_REPONAME");
+        assert_eq!(asked(Needed::Repository, "TeamCity", &[]), "", "it has none");
+        assert_eq!(asked(Needed::Commit, "CircleCI", &["CIRCLE_SHA1"]), "", "it was given, and is no help");
+        assert_eq!(options_for(Needed::Commit, None, &BTreeMap::new()), None);
     }
 
     #[test]

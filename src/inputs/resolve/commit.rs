@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::reading::{Reading, field};
 use super::{Surroundings, absolute};
+use crate::inputs::ci::Needed;
 use crate::inputs::problem::{Wrong, shown};
 use crate::inputs::{CiFacts, ci, git};
 
@@ -33,6 +34,14 @@ pub(super) fn resolve(reading: &mut Reading<'_>, around: &Surroundings<'_>) -> C
     ci.revision = revision.or(ci.revision);
     ci.repository = reading.value(field!(reading.raw, repository), is_repository).or(ci.repository);
     Commit { revision: ci.revision.clone(), ci, directory }
+}
+
+/// What to write for a fact that is missing, or what to hand over: a container sees of its CI only what it is given.
+pub(super) fn asked_for(write: &str, needed: Needed, ci: &CiFacts, reading: &Reading<'_>) -> String {
+    match ci::options_for(needed, ci.vendor, reading.raw.variables()).zip(ci.vendor) {
+        Some((options, vendor)) => format!("{write}, or give the container what {vendor} tells: {options}"),
+        None => write.to_owned(),
+    }
 }
 
 fn is_commit(text: &str) -> Result<String, Wrong> {

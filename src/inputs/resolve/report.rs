@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use super::Surroundings;
 use super::build_secrets;
-use super::commit::is_whole;
+use super::commit::{asked_for, is_whole};
 use super::lists::{Kind, secret_values};
 use super::reading::{Reading, field, word};
+use crate::inputs::ci::Needed;
 use crate::inputs::problem::Wrong;
 use crate::inputs::values::{self, lines};
 use crate::inputs::{CiFacts, GithubPlan, ReportKind, ReportPlan, Secret};
@@ -72,18 +73,38 @@ fn github(reading: &mut Reading<'_>, ci: &CiFacts, kind: ReportKind) -> Option<G
     let cloud_has_its_own = super::run::cloud(&mut Reading::new(reading.raw, false)) == crate::inputs::CloudKind::Local;
     let asked = matches!(kind, ReportKind::Checks | ReportKind::Statuses);
     if asked && !(token.is_none() && cloud_has_its_own) {
-        let missing = [
-            ("github_token", token.is_none(), "write a token with checks: write, or statuses: write for statuses"),
-            ("repository", ci.repository.is_none(), "write owner/name"),
-            ("sha", sha.is_none(), "write the whole commit that is reported on"),
-        ];
-        for (name, is_missing, instead) in missing {
+        let missing =
+            [("github_token", token.is_none(), "write a token with checks: write, or statuses: write for statuses")];
+        let missing = missing.map(|(name, is_missing, instead)| (name, is_missing, instead.to_owned()));
+        for (name, is_missing, instead) in missing.into_iter().chain(facts(reading, ci)) {
             if is_missing && reading.raw.written(name).is_none() {
                 reading.problem(name, Wrong::new("is missing, and `report` needs it", instead));
             }
         }
     }
     Some(GithubPlan { api_url, token: token?, repository: ci.repository.clone()?, sha: sha? })
+}
+
+/// What a report to GitHub needs to know of the run: the input for it, whether it is missing, and what to do then.
+fn facts(reading: &Reading<'_>, ci: &CiFacts) -> [(&'static str, bool, String); 2] {
+    let repository = asked_for("write owner/name", Needed::Repository, ci, reading);
+    let sha = asked_for("write the whole commit that is reported on", Needed::Commit, ci, reading);
+    let is_whole = ci.sha.as_deref().is_some_and(is_whole);
+    [("repository", ci.repository.is_none(), repository), ("sha", !is_whole, sha)]
+}
+
+/// Why GitHub is told nothing although there is a token for it, if so.
+pub(super) fn untold(reading: &Reading<'_>, ci: &CiFacts, report: &ReportPlan) -> Option<String> {
+    let is_meant = matches!(report.kind, ReportKind::Auto) && report.github.is_none();
+    if !is_meant || ci.event.is_some() && !ci.is_github_actions || reading.raw.texts.github_token.is_none() {
+        return None;
+    }
+    let missing: Vec<String> = facts(reading, ci)
+        .into_iter()
+        .filter(|(_, is_missing, _)| *is_missing)
+        .map(|(name, _, instead)| format!("`{name}` is not known here: {instead}"))
+        .collect();
+    (!missing.is_empty()).then(|| format!("GitHub is told nothing of this run, since {}", missing.join("; and ")))
 }
 
 /// Every secret in the inputs and in the variables we read, whatever else is wrong.

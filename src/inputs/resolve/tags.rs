@@ -1,9 +1,10 @@
 //! The image's tags, their placeholders filled.
 
 use super::Needs;
-use super::commit::Commit;
+use super::commit::{Commit, asked_for};
 use super::reading::{Reading, field};
 use crate::image::Tag;
+use crate::inputs::ci::Needed;
 use crate::inputs::problem::{Wrong, shown};
 use crate::inputs::values::lines;
 
@@ -67,7 +68,8 @@ fn filled(
             if whose == input {
                 reading.problem(input, Wrong::new(wrong, "use {sha}, or write the tag out"));
             } else if reading.raw.written("revision").is_none() {
-                reading.problem("revision", Wrong::new(format!("is missing; {wrong}"), "write the commit"));
+                let instead = asked_for("write the commit", Needed::Commit, &commit.ci, reading);
+                reading.problem("revision", Wrong::new(format!("is missing; {wrong}"), instead));
             }
             complete = false;
             continue;

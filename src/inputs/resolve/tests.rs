@@ -262,5 +262,6 @@ fn wrong_values_name_the_variable_and_what_to_write() {
 mod any_text;
 mod build;
 mod registry;
+mod report;
 mod settings;
 mod unit_test;

@@ -131,10 +131,19 @@ impl GithubWorld {
     /// # Errors
     /// When no port can be had.
     pub async fn start(state: GithubState) -> io::Result<Self> {
+        Self::start_below("", state).await
+    }
+
+    /// The same with everything below a path, such as the `/api/v3` of an Enterprise Server; that path is part of its
+    /// address.
+    ///
+    /// # Errors
+    /// When no port can be had.
+    pub async fn start_below(path: &str, state: GithubState) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let url = format!("http://{}", listener.local_addr()?);
+        let url = format!("http://{}{path}", listener.local_addr()?);
         let github = Github::new(url.clone(), state);
-        let router = github.router();
+        let router = if path.is_empty() { github.router() } else { Router::new().nest(path, github.router()) };
         let server = tokio::spawn(serve(listener, router));
         Ok(Self { url, github, server })
     }

@@ -42,6 +42,7 @@ pub struct Client {
     sha: String,
     answer_limit: Duration,
     clock: Clock,
+    restricted: Option<&'static str>,
     refused: AtomicBool,
     heard: AtomicBool,
     closed_until: Mutex<Option<Instant>>,
@@ -102,12 +103,18 @@ impl Client {
             sha: plan.sha.clone(),
             answer_limit,
             clock: Clock::new(),
+            restricted: None,
             refused: AtomicBool::new(false),
             closed_until: Mutex::new(None),
             breaker: Breaker::default(),
             sent: AtomicUsize::new(0),
             trouble: Mutex::new(None),
         })
+    }
+
+    /// The same for a run that has fewer rights than others for this reason: it is told with a refusal.
+    pub fn restricted_by(self, restricted: Option<&'static str>) -> Self {
+        Self { restricted, ..self }
     }
 
     /// The commit that is reported on.
@@ -180,13 +187,24 @@ impl Client {
         Ok(Opened { id, url: answer["html_url"].as_str().map(str::to_owned) })
     }
 
-    /// Brings a check run into a state. May safely be repeated, but for annotations, which are appended.
+    /// Brings a check run into a state. May safely be repeated, but for annotations, which are appended: those are counted
+    /// first.
     ///
     /// # Errors
     /// [`Failure::Passing`] when it may work in a moment.
     pub async fn update(&self, id: u64, update: &Update) -> Result<(), Failure> {
         let path = format!("/repos/{}/check-runs/{id}", self.repository);
         self.ask(async { self.octocrab._patch(path, Some(update)).await }).await.map(drop)
+    }
+
+    /// How many annotations a check run has.
+    ///
+    /// # Errors
+    /// As for an update.
+    pub async fn annotations(&self, id: u64) -> Result<usize, Failure> {
+        let run = self.read(&format!("check-runs/{id}"), &[]).await?;
+        let count = run["output"]["annotations_count"].as_u64().and_then(|count| usize::try_from(count).ok());
+        Ok(count.unwrap_or_default())
     }
 
     /// A check run that may have been opened by a request whose answer was lost.
@@ -287,7 +305,7 @@ impl Client {
             Verdict::Passing => Err(Failure::Passing(fault)),
             Verdict::Refused => {
                 self.refused.store(true, Ordering::Relaxed);
-                Err(Failure::Final(fault))
+                Err(Failure::Final(self.restricted.into_iter().fold(fault, Fault::cause)))
             }
             Verdict::Invalid => Err(Failure::Final(fault)),
         }

@@ -41,7 +41,8 @@ struct Begin {
     required_contexts: [String; 0],
 }
 
-/// The body that says how far it is. GitHub makes earlier deployments of the environment inactive after a success.
+/// The body that says how far it is. After a success GitHub makes earlier deployments of the environment inactive, but not
+/// those of one for production, which it takes `production` for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 struct State {
     state: &'static str,

@@ -1,6 +1,6 @@
 //! Keeps one check run in step: always sends the newest state, never two requests at a time.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -8,6 +8,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::client::{Client, Opened, Way};
 use super::links::Links;
+use super::pages::Pages;
 use super::request::{Opening, Update};
 use super::status::StatusUpdate;
 use crate::engine::retry::{Failure, Policy, retry};
@@ -32,8 +33,8 @@ pub struct Target {
     pub run_url: Option<String>,
     /// The commit status that GitHub took last, where it is statuses that it gets.
     pub taken: Mutex<Option<StatusUpdate>>,
-    /// How many annotations GitHub has taken: it appends what comes again.
-    pub annotated: Mutex<usize>,
+    /// How far its annotations are sent.
+    pub annotated: Mutex<Pages>,
     /// Who wants to know where people read it.
     pub links: Links,
 }
@@ -148,26 +149,16 @@ impl Target {
         {
             return Ok((self.opened(found), true));
         }
-        let (page, sent) = update.page(0);
-        let opened = match self.create(&page).await {
-            Err(Failure::Final(_)) if sent > 0 && !self.client.is_refused() => {
-                self.create(&page.without_annotations()).await?
-            }
-            answer => answer?,
-        };
-        self.take_as_annotated(sent);
-        Ok((self.opened(opened), sent < update.annotations()))
-    }
-
-    async fn create(&self, update: &Update) -> Result<Opened, Failure> {
         let opening = Opening {
             name: &self.name,
             head_sha: self.client.sha(),
             details_url: self.run_url.as_deref(),
             external_id: &self.external_id,
-            update,
+            // Annotations come with updates alone, where what is refused and what is taken is kept count of.
+            update: &update.with_annotations(0..0),
         };
-        self.client.create(&opening).await
+        let opened = self.client.create(&opening).await?;
+        Ok((self.opened(opened), update.annotations() > 0))
     }
 
     fn opened(&self, opened: Opened) -> u64 {
@@ -175,29 +166,34 @@ impl Target {
         opened.id
     }
 
-    fn take_as_annotated(&self, count: usize) {
-        *self.annotated.lock().unwrap_or_else(PoisonError::into_inner) = count;
+    fn pages(&self) -> MutexGuard<'_, Pages> {
+        self.annotated.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends a state, and then the annotations that found no room in the first request.
+    /// Sends a state, with its annotations in as many requests as they need.
     async fn update(&self, id: u64, update: &Update) -> Result<(), Failure> {
         if self.client.way() == Way::Statuses {
             return self.status(update).await;
         }
         loop {
-            let from = *self.annotated.lock().unwrap_or_else(PoisonError::into_inner);
-            let (page, carried) = update.page(from);
-            match self.client.update(id, &page).await {
-                // One annotation that GitHub does not like refuses the whole page; the verdict matters more.
-                Err(Failure::Final(_)) if carried > 0 && !self.client.is_refused() => {
-                    self.client.update(id, &page.without_annotations()).await?;
+            if self.pages().are_in_doubt() {
+                let count = self.client.annotations(id).await?;
+                self.pages().counted(count);
+            }
+            let page = self.pages().next(update.annotations());
+            match self.client.update(id, &update.with_annotations(page.clone())).await {
+                Err(Failure::Final(_)) if !page.is_empty() && !self.client.is_refused() => {
+                    self.pages().refused(&page);
+                    continue;
+                }
+                Err(failure) if !page.is_empty() => {
+                    self.pages().unanswered(page);
+                    return Err(failure);
                 }
                 answer => answer?,
             }
-            if carried > 0 {
-                self.take_as_annotated(from + carried);
-            }
-            if from + carried >= update.annotations() {
+            self.pages().taken(&page);
+            if page.end >= update.annotations() {
                 return Ok(());
             }
         }

@@ -1,6 +1,7 @@
 //! The bodies of requests about check runs, made from a story without I/O
 //! (docs.github.com/rest/checks/runs, version 2022-11-28).
 
+use std::ops::Range;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -71,7 +72,7 @@ pub struct Output {
     /// Markdown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
-    /// At most 50; GitHub appends those of every update.
+    /// GitHub takes 50 with a request and appends those of the next, so that a part of them is sent.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub annotations: Vec<Annotation>,
 }
@@ -95,28 +96,20 @@ pub struct Update {
     pub output: Option<Output>,
 }
 
-/// Annotations that GitHub takes with one request; it appends those of the next.
-const PAGE: usize = 50;
-
 impl Update {
-    /// The same with a request's worth of its annotations, from this one on, and how many those are.
-    pub fn page(&self, from: usize) -> (Self, usize) {
-        let mut page = self.clone();
-        let Some(output) = &mut page.output else { return (page, 0) };
-        output.annotations = output.annotations.iter().skip(from).take(PAGE).cloned().collect();
-        let count = output.annotations.len();
-        (page, count)
+    /// The same with these of its annotations alone.
+    pub fn with_annotations(&self, which: Range<usize>) -> Self {
+        let mut update = self.clone();
+        if let Some(output) = &mut update.output {
+            output.annotations.truncate(which.end);
+            output.annotations.drain(..which.start.min(output.annotations.len()));
+        }
+        update
     }
 
     /// How many annotations it has.
     pub fn annotations(&self) -> usize {
         self.output.as_ref().map_or(0, |output| output.annotations.len())
-    }
-
-    /// The same without any annotation.
-    pub fn without_annotations(mut self) -> Self {
-        self.output.iter_mut().for_each(|output| output.annotations.clear());
-        self
     }
 
     /// Whether GitHub would show the same, but for the second in which it ended.

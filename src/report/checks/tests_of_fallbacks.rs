@@ -1,8 +1,8 @@
 //! What GitHub gets when it does not take check runs, and the record of a deployment.
 
 use crate::engine::event::{End, Outcome, Stage};
-use crate::inputs::{ReportKind, ReportPlan};
-use crate::local::github::{GithubState, GithubWorld, Refusal, Status};
+use crate::inputs::{CiFacts, ReportKind, ReportPlan};
+use crate::local::github::{CheckRun, GithubState, GithubWorld, Refusal, Status};
 use crate::report::ConsoleStyle;
 use crate::report::rehearsal::*;
 
@@ -113,4 +113,56 @@ async fn a_run_that_never_deploys_leaves_no_record_and_one_that_fails_says_so() 
     told(&plan, kinds).await;
     let states: Vec<String> = world.github.state().deployments[0].statuses.iter().map(|s| s.state.clone()).collect();
     assert_eq!(states, ["in_progress", "failure"]);
+}
+
+#[tokio::test]
+async fn a_run_with_fewer_rights_is_told_why_in_one_sentence() {
+    let event = |name: &str| CiFacts { event: Some(name.to_owned()), ..CiFacts::default() };
+    let fork = CiFacts { is_fork: true, ..event("pull_request") };
+    let dependabot = CiFacts { is_dependabot: true, ..event("push") };
+    let own = CiFacts { is_fork: true, ..event("push") };
+    let cases = [
+        (fork, "this run is for a fork, whose token may only read", 1),
+        (dependabot, "this run is Dependabot's, whose token may only read", 1),
+        (own, "this run is", 0),
+    ];
+    for (ci, said, times) in cases {
+        for refused in ["/check-runs", ""] {
+            let world = GithubWorld::start(GithubState::default()).await.unwrap();
+            world.github.set(|settings| settings.on_path = Some((refused.into(), Refusal::NotAccessible)));
+            let report = report_in(ci.clone(), "shop", &plan(Some(&world)), ConsoleStyle::default());
+            let log =
+                reported_by(report, async |events| deployed().into_iter().for_each(|kind| events.emit(kind))).await;
+            assert_eq!(log.matches(said).count(), times, "{log}");
+            assert!(log.contains("result: deployed (exit code 0)"), "{log}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn two_services_on_one_commit_keep_their_check_runs_apart() {
+    let world = GithubWorld::start(GithubState::default()).await.unwrap();
+    let of = |name: &'static str, run: &'static str| {
+        let report = report_in(CiFacts::default(), name, &plan(Some(&world)), ConsoleStyle::default());
+        report.named(run, std::time::Duration::from_secs(3600))
+    };
+    let mut bad = failing(Stage::UnitTest);
+    bad.push(finish(End::Failed(Stage::UnitTest), Vec::new()));
+    world.github.set(|settings| settings.next_writes.extend([Refusal::LostAnswer, Refusal::LostAnswer]));
+    tokio::join!(
+        reported_by(of("shop", "run8"), async |events| deployed().into_iter().for_each(|kind| events.emit(kind))),
+        reported_by(of("stock", "run9"), async |events| bad.into_iter().for_each(|kind| events.emit(kind)))
+    );
+    let runs = world.github.state().check_runs;
+    assert_eq!(runs.len(), 22, "{runs:?}");
+    let ended = |run: &str, name: &str| {
+        let owner = format!("beanline-1/{run}/");
+        let is_ours = |one: &&CheckRun| one.external_id.as_ref().is_some_and(|id| id.starts_with(&owner));
+        let ours = runs.iter().filter(is_ours).find(|one| one.name == name);
+        ours.and_then(|one| one.conclusion.clone())
+    };
+    assert_eq!(ended("run8", "shop / unit test").as_deref(), Some("success"));
+    assert_eq!(ended("run9", "stock / unit test").as_deref(), Some("failure"));
+    assert_eq!(ended("run8", "beanline").as_deref(), Some("success"));
+    assert_eq!(ended("run9", "beanline").as_deref(), Some("failure"));
 }

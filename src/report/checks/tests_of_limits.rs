@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Checks, Limits};
-use crate::engine::event::{CodeLine, End, EventKind, Fact, FailedTest, Outcome, Stage, TestCounts};
+use crate::engine::event::{End, EventKind, Outcome, Stage};
 use crate::engine::retry::pause;
 use crate::local::github::{CheckRun, GithubState, GithubWorld, Refusal};
 use crate::report::rehearsal::*;
@@ -91,45 +91,6 @@ async fn so_does_one_that_is_throttled_again_and_again() {
     })
     .await;
     is_told_within_the_budget(&world, &log);
-}
-
-#[tokio::test]
-async fn annotations_beyond_the_first_fifty_follow_and_a_page_that_is_refused_loses_only_itself() {
-    for (refused, annotated) in [(false, 120), (true, 70)] {
-        let world = world().await;
-        let failure = |n: u32| FailedTest {
-            name: format!("adds {n}"),
-            message: "1 is not 2".into(),
-            line: Some(CodeLine { path: "src/cart.rs".into(), line: n + 1 }),
-            ..FailedTest::default()
-        };
-        let counts = TestCounts { failed: 120, failures: (0..120).map(failure).collect(), ..TestCounts::default() };
-        let mut kinds = failing(Stage::UnitTest);
-        let fact = EventKind::StageFact { key: Stage::UnitTest.into(), fact: Fact::Tests(counts) };
-        kinds.insert(kinds.len() - 1, fact);
-        let last = kinds.pop().unwrap();
-        let log = reported(&plan(Some(&world)), ConsoleStyle::default(), async |events| {
-            kinds.into_iter().for_each(|kind| events.emit(kind));
-            // Until GitHub knows all of that, and nothing is under way.
-            let mut known = 0;
-            while known < 11 || world.github.log().len() > known {
-                known = world.github.log().len();
-                pause(Duration::from_millis(200)).await;
-            }
-            if refused {
-                world.github.set(|settings| settings.next_writes.push_back(Refusal::Invalid));
-            }
-            events.emit(last);
-            while world.github.log().iter().filter(|logged| logged.body["conclusion"] == "failure").count() < 3 {
-                pause(Duration::from_millis(5)).await;
-            }
-            events.emit(finish(End::Failed(Stage::UnitTest), Vec::new()));
-        })
-        .await;
-        let runs = world.github.state().check_runs;
-        let unit = runs.iter().find(|run| run.name == "shop / unit test").unwrap();
-        assert_eq!((unit.output.annotations.len(), unit.conclusion.as_deref()), (annotated, Some("failure")), "{log}");
-    }
 }
 
 #[tokio::test]

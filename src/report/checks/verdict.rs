@@ -58,8 +58,8 @@ pub(super) fn refusal(status: StatusCode, body: &Value, repository: &str) -> Fau
     match status.as_u16() {
         401 => fault.hint("the input `github_token` holds no valid token; give it `${{ github.token }}`"),
         403 => fault.hint(
-            "give the job `permissions: checks: write`; runs for forks and Dependabot have no such permission, and \
-             personal access tokens cannot write check runs at all: theirs is `statuses: write`",
+            "give the job `permissions: checks: write`; runs for forks never have it, and personal access tokens cannot \
+             write check runs at all: theirs is `statuses: write`",
         ),
         404 => {
             fault.hint(format!("the token cannot see {repository}; look at the inputs `repository` and `github_token`"))

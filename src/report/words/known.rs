@@ -4,6 +4,9 @@ use crate::engine::event::{End, Fact, Role, Stage};
 use crate::engine::undo::Undo;
 use crate::report::story::{State, Story};
 
+/// The label of the rows about what is kept.
+pub const KEPT: &str = "kept";
+
 /// An environment that a run made or used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Environment {
@@ -130,7 +133,7 @@ impl Known {
         rows.extend(self.planned.iter().map(|change| ("to do", change.clone())));
         rows.extend(self.kept.iter().map(|(what, why, command)| {
             let command = command.as_ref().map(|command| format!("; remove it with: {command}")).unwrap_or_default();
-            ("kept", format!("{what}: {why}{command}"))
+            (KEPT, format!("{what}: {why}{command}"))
         }));
         rows
     }

@@ -47,14 +47,18 @@ pub fn left(story: &Story) -> impl Iterator<Item = Left> {
     undos.chain(kept(story))
 }
 
-/// What a run that stopped keeps because it was asked to.
-fn kept(story: &Story) -> impl Iterator<Item = Left> {
-    let stopped = match &story.end {
+/// Whether what is kept on purpose is among what is left: only where the run stopped early.
+pub fn names_kept(story: &Story) -> bool {
+    match &story.end {
         Some((End::Failed(stage), _)) => *stage != Stage::CleanUp,
         Some((end, _)) => matches!(end, End::RolledBack(_) | End::Cancelled(_) | End::NeedsHuman(_)),
         None => false,
-    };
-    story.facts().filter(move |_| stopped).filter_map(|fact| match fact {
+    }
+}
+
+/// What a run that stopped keeps because it was asked to.
+fn kept(story: &Story) -> impl Iterator<Item = Left> {
+    story.facts().filter(move |_| names_kept(story)).filter_map(|fact| match fact {
         Fact::Kept { what, why, command } => {
             let help = command.clone().map(|command| (REMOVE, command));
             Some(Left { sentence: format!("{what} is kept: {why}"), help, caution: None })

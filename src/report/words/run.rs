@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 
 use super::check_run::{failure_block, shortened};
-use super::known::Known;
+use super::known::{KEPT, Known};
 use super::world::world;
-use super::{left, test_report};
+use super::{left, outlook, test_report};
 use crate::engine::cancel::CancelReason;
 use crate::engine::event::End;
 use crate::engine::in_words;
@@ -105,7 +105,7 @@ pub fn title(story: &Story) -> String {
     shortened(&title, 200)
 }
 
-/// The run in Markdown: state of the world, failures, stages, facts. For the check run and the step summary.
+/// The run in Markdown: state of the world, failures, stages, facts, what it costs and what to do next. For the check run and the step summary.
 ///
 /// `url_of` knows where a stage's check run is read, if anywhere.
 pub fn summary(story: &Story, run_url: Option<&str>, url_of: &dyn Fn(&str) -> Option<String>) -> String {
@@ -131,12 +131,15 @@ pub fn summary(story: &Story, run_url: Option<&str>, url_of: &dyn Fn(&str) -> Op
         let _ = writeln!(out, "| {shown} | {state} | {took} | {} |", prose(&remark));
     }
     out.extend(story.facts().filter_map(test_report::in_summary));
-    let known = Known::of(story).rows();
+    // What is kept stands below, with what it costs.
+    let known: Vec<_> = Known::of(story).rows().into_iter().filter(|(label, _)| *label != KEPT).collect();
     if !known.is_empty() {
         out.push_str("\n| | |\n| --- | --- |\n");
     }
     for (label, value) in known {
         let _ = writeln!(out, "| {label} | {} |", prose(&value));
     }
+    out.push_str(&outlook::costs(story));
+    out.extend(outlook::next(story).map(|next| format!("\n### What to do next\n\n{}\n", prose(next))));
     out + &link
 }

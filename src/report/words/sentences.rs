@@ -140,7 +140,6 @@ fn the_summary_of_a_run_has_its_stages_and_its_facts() {
     assert!(said.starts_with("**live serves version 42 at http://shop.local/**\n\n| stage | result |"), "{said}");
     assert!(said.contains("| unit test | passed | 3 s |  |\n"), "{said}");
     assert!(said.contains("| digest | sha256:aaaa |\n"), "{said}");
-    assert!(said.contains("| kept | environment shop-a: for a roll-back, until the next deployment; remove it with"));
 }
 
 /// A run that was stopped by `reason` in its deployment, with `left` over.

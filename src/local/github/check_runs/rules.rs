@@ -14,6 +14,8 @@ const LONGEST_TEXT: usize = 65_535;
 const MOST_ANNOTATIONS: usize = 50;
 const LARGEST_MESSAGE: usize = 64 * 1024;
 const LONGEST_ANNOTATION_TITLE: usize = 255;
+/// Lines are kept in 32 bits with a sign.
+const LAST_LINE: u64 = i32::MAX as u64;
 
 /// A refusal; boxed, since answers are large and rare.
 type Refused = Box<Response>;
@@ -101,6 +103,7 @@ fn is_annotation(value: &Value) -> bool {
         && !path.is_empty()
         && !path.starts_with('/')
         && (1..=annotation.end_line).contains(&annotation.start_line)
+        && annotation.end_line <= LAST_LINE
         && ["notice", "warning", "failure"].contains(&annotation.annotation_level.as_str())
         && (1..=LARGEST_MESSAGE).contains(&annotation.message.len())
         && annotation.title.is_none_or(|title| title.chars().count() <= LONGEST_ANNOTATION_TITLE)
