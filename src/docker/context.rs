@@ -9,6 +9,7 @@ use std::path::{Component, Path, PathBuf};
 use super::ignore::{Ignore, Match};
 use super::tarball::{TarBuilder, append};
 use crate::fault::Fault;
+use crate::inputs::files::read_bytes;
 use walk::{Selection, about, walk};
 
 /// A directory that is about to be sent.
@@ -58,7 +59,7 @@ impl Context {
         let mut ignore = Ignore::default();
         for path in [root.join(beside), root.join(".dockerignore")] {
             let unusable = || Fault::new(what).cause(format!("{} cannot be used", path.display()));
-            match std::fs::read(&path) {
+            match read_bytes(&path) {
                 Ok(text) => {
                     ignore = Ignore::parse(&String::from_utf8_lossy(&text)).map_err(|why| unusable().cause(why))?;
                     break;
@@ -208,5 +209,14 @@ mod tests {
         assert!(why(&scratch.0, "other").contains("there is no Dockerfile `other`"));
         assert!(why(&scratch.0, "../Dockerfile").contains("outside the build context"));
         assert!(why(&scratch.0, "Dockerfile").contains("line 1 is no pattern"));
+    }
+    #[test]
+    fn a_dockerignore_that_never_ends_is_refused() {
+        for target in ["/dev/zero", "."] {
+            let scratch = Scratch::with(&[("Dockerfile", "")]);
+            symlink(target, scratch.0.join(".dockerignore")).unwrap();
+            let why = Context::open(&scratch.0, "Dockerfile").unwrap_err().to_string();
+            assert!(why.contains(".dockerignore cannot be used") && why.contains("not a regular file"), "{why}");
+        }
     }
 }

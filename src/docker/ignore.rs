@@ -1,16 +1,18 @@
-//! `.dockerignore`, read as docker reads it (docs.docker.com, "Build context", and Go's `filepath.Match`).
+//! `.dockerignore`, read as docker reads it (docs.docker.com, "Build context", and moby/patternmatcher).
+
+mod pattern;
 
 use std::path::{Component, Path};
 
-use globset::{Glob, GlobBuilder, GlobSet};
+use regex::{Regex, RegexSet};
+
+use pattern::expression;
 
 /// Patterns in the order of the file; the last that matches wins.
 #[derive(Debug, Default)]
 pub(super) struct Ignore {
-    /// Those of all rules, so that a path is held against them once.
-    globs: GlobSet,
-    /// To which rule each glob belongs.
-    rule_of: Vec<usize>,
+    /// One for each rule, in one set, so that a path is held against them once.
+    expressions: RegexSet,
     rules: Vec<Rule>,
     /// Whether what no rule matches stays out.
     closed: bool,
@@ -29,25 +31,32 @@ pub(super) struct Match(Option<usize>);
 /// Rules on their way into one set.
 #[derive(Default)]
 struct Gathered {
-    globs: Vec<Glob>,
-    rule_of: Vec<usize>,
+    expressions: Vec<String>,
     rules: Vec<Rule>,
 }
 
 impl Gathered {
-    fn add(&mut self, pattern: &str, keeps: bool) -> Result<(), globset::Error> {
+    fn add(&mut self, pattern: &str, keeps: bool) -> Result<(), String> {
         let parts = clean(pattern);
-        let glob = |glob: &String| GlobBuilder::new(glob).literal_separator(true).backslash_escape(true).build();
-        for glob in globs_of(&parts).iter().map(glob).collect::<Result<Vec<_>, _>>()? {
-            self.globs.push(glob);
-            self.rule_of.push(self.rules.len());
+        // The context itself, which is always sent.
+        if parts.is_empty() {
+            return Ok(());
         }
+        let expression = expression(&parts.join("/"))?;
+        // Each on its own first: the set would not say which of them is wrong.
+        Regex::new(&expression).map_err(|error| match error {
+            regex::Error::CompiledTooBig(_) => "it takes too much memory".to_owned(),
+            _ => "a class `[…]` or an escape in it means nothing".to_owned(),
+        })?;
+        self.expressions.push(expression);
         self.rules.push(Rule { keeps: keeps.then_some(parts) });
         Ok(())
     }
 
-    fn done(self, closed: bool) -> Result<Ignore, globset::Error> {
-        Ok(Ignore { globs: GlobSet::new(self.globs)?, rule_of: self.rule_of, rules: self.rules, closed })
+    fn done(self, closed: bool) -> Result<Ignore, String> {
+        let expressions = RegexSet::new(self.expressions);
+        let expressions = expressions.map_err(|_| "its patterns together take too much memory".to_owned())?;
+        Ok(Ignore { expressions, rules: self.rules, closed })
     }
 }
 
@@ -67,16 +76,16 @@ impl Ignore {
             if pattern.is_empty() {
                 return Err(refused("`!` stands alone".into()));
             }
-            gathered.add(pattern, keeps).map_err(|error| refused(error.to_string()))?;
+            gathered.add(pattern, keeps).map_err(refused)?;
         }
-        gathered.done(false).map_err(|error| format!("its patterns are too many: {error}"))
+        gathered.done(false)
     }
 
     /// Takes the patterns that the daemon read out of such a file.
     ///
     /// # Errors
     /// One of them is no pattern.
-    pub(super) fn of(patterns: &[String]) -> Result<Self, globset::Error> {
+    pub(super) fn of(patterns: &[String]) -> Result<Self, String> {
         let mut gathered = Gathered::default();
         for (pattern, keeps) in patterns.iter().map(|pattern| signed(pattern)) {
             gathered.add(pattern, keeps)?;
@@ -88,7 +97,7 @@ impl Ignore {
     ///
     /// # Errors
     /// They are too many.
-    pub(super) fn all_but(patterns: &[String]) -> Result<Self, globset::Error> {
+    pub(super) fn all_but(patterns: &[String]) -> Result<Self, String> {
         let mut gathered = Gathered::default();
         for pattern in patterns {
             // A rule that is not there keeps nothing.
@@ -99,7 +108,7 @@ impl Ignore {
 
     /// Holds a path, relative to the context, against the rules; `within` is what its directory got.
     pub(super) fn hold(&self, path: &Path, within: Match) -> Match {
-        let own = self.globs.matches(path).into_iter().filter_map(|glob| self.rule_of.get(glob).copied()).max();
+        let own = self.expressions.matches(&path.to_string_lossy()).into_iter().max();
         within.max(Match(own))
     }
 
@@ -122,10 +131,11 @@ impl Ignore {
             .collect();
         let possible = |parts: &Vec<String>| {
             for (part, name) in parts.iter().zip(&names) {
-                if part.contains("**") {
+                // These may stand for a slash, and more than one part.
+                if part.contains("**") || part.contains(['[', ']', '\\', '^']) {
                     return true;
                 }
-                if !part.contains(['*', '?', '[', '\\']) && part != name {
+                if !part.contains(['*', '?']) && part != name {
                     return false;
                 }
             }
@@ -159,53 +169,6 @@ fn clean(pattern: &str) -> Vec<String> {
     parts
 }
 
-/// The globs that together mean what docker's pattern means. Ours know `**` only as a whole part and have braces;
-/// docker's `**` may stand anywhere, and braces are letters.
-fn globs_of(parts: &[String]) -> Vec<String> {
-    let mut globs = vec![String::new()];
-    let mut after_stars = false;
-    for (at, part) in parts.iter().enumerate() {
-        let stars = part.len() > 1 && part.bytes().all(|byte| byte == b'*');
-        if stars && after_stars {
-            continue;
-        }
-        after_stars = stars;
-        let choices = if stars { vec!["**".to_owned()] } else { choices(part) };
-        let slash = if at == 0 { "" } else { "/" };
-        globs = globs.iter().flat_map(|glob| choices.iter().map(move |part| format!("{glob}{slash}{part}"))).collect();
-    }
-    globs.retain(|glob| !glob.is_empty());
-    globs
-}
-
-/// One part: braces made letters, and every `**` inside it either within a name or across directories.
-fn choices(part: &str) -> Vec<String> {
-    let mut choices = vec![String::new()];
-    let mut push = |texts: &[&str]| {
-        choices = choices.iter().flat_map(|done| texts.iter().map(move |text| format!("{done}{text}"))).collect();
-    };
-    let mut letters = part.chars().peekable();
-    let mut in_class = false;
-    while let Some(letter) = letters.next() {
-        match letter {
-            '\\' => {
-                let escaped = letters.next().map_or("\\\\".to_owned(), |next| format!("\\{next}"));
-                push(&[&escaped]);
-            }
-            '*' if !in_class && letters.peek() == Some(&'*') => {
-                while letters.next_if_eq(&'*').is_some() {}
-                push(&["*", "*/**/*"]);
-            }
-            '{' | '}' if !in_class => push(&[&format!("[{letter}]")]),
-            letter => {
-                in_class = (in_class || letter == '[') && letter != ']';
-                push(&[letter.encode_utf8(&mut [0; 4])]);
-            }
-        }
-    }
-    choices
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -233,11 +196,29 @@ mod tests {
             ("**\n!src", &["a"], &["src", "src/a/b"]),
             ("a/**/b", &["a/b", "a/x/b", "a/x/y/b"], &["a/xb"]),
             ("**.log", &["x.log", "a/b/x.log"], &["x.logs"]),
-            ("a**b", &["ab", "axb", "a1/b", "a1/2/3b"], &["b", "xab"]),
+            ("a**b", &["ab", "a/b", "a1/b", "a1/2/b/c"], &["axb", "a1/2/3b", "b", "xab"]),
+            ("**b", &["b", "ab", "a/b", "a/xb/c"], &["bx"]),
+            ("**b?", &["bx", "a/bx"], &["abx", "b"]),
+            ("a/**b", &["a/b", "a/x/b"], &["a/xb", "ab"]),
+            ("a/**/**/b", &["a/b", "a/x/y/b"], &["a/xb"]),
+            ("a?b", &["aéb", "axb"], &["a/b", "ab"]),
+            ("caf?", &["café"], &["caf"]),
             ("build**", &["build", "build2/x", "build/x"], &["xbuild"]),
             ("{a,b}", &["{a,b}"], &["a", "b"]),
             ("[a-c]x", &["ax", "cx/y"], &["dx"]),
-            ("[^a]x", &["bx"], &["ax"]),
+            ("[^a]x", &["bx", "éx"], &["ax"]),
+            ("[!a]x", &["ax", "!x"], &["bx"]),
+            ("[a&&b]x", &["ax", "&x"], &["cx"]),
+            ("[[]x", &["[x"], &["]x"]),
+            ("[\\]a]x", &["]x", "ax"], &["bx"]),
+            ("[a\\-c]x", &["-x"], &["bx"]),
+            ("[[:digit:]]x", &["1x"], &["dx", ":]x"]),
+            ("a]b", &["a]b"], &["ab"]),
+            ("\\*", &["*"], &["a"]),
+            ("a\\.b", &["a.b"], &["axb"]),
+            ("^a", &["^a"], &["a"]),
+            ("(a|b)+$", &["(a|b)+$"], &["a", "b"]),
+            ("a.b*", &["a.bc"], &["axbc"]),
             ("\\!x", &["!x"], &["x"]),
             ("# x\n #y\n\n  \nz", &["#y", "z"], &["# x", "x"]),
             ("\u{feff}x", &["x"], &[]),
@@ -279,5 +260,22 @@ mod tests {
     fn a_bad_line_is_named() {
         assert!(Ignore::parse("a\n[b").unwrap_err().starts_with("line 2 is no pattern"));
         assert!(Ignore::parse("!").unwrap_err().contains("stands alone"));
+        for pattern in
+            ["[]a]x", "[a-]x", "[-a]x", "[]", "[^]", "[a", "[a-", "[a\\", "x\\", "[z-a]", "\\e", "a*[", "[[:no:]]"]
+        {
+            assert!(Ignore::parse(&format!("# x\n!{pattern}")).unwrap_err().starts_with("line 2 is"), "{pattern}");
+            assert!(Ignore::of(&[pattern.to_owned()]).is_err(), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn many_stars_cost_no_more_than_their_number() {
+        let ignore = Ignore::parse(&format!("a{}", "**a".repeat(20))).unwrap();
+        assert!(excluded(&ignore, &"a".repeat(21)) && !excluded(&ignore, &"a".repeat(20)));
+        assert!(!excluded(&ignore, &"a/".repeat(20)) && excluded(&ignore, &"a/".repeat(22)));
+        let long = Ignore::parse(&format!("x\n{}", "**a".repeat(100_000))).unwrap_err();
+        assert!(long.starts_with("line 2 is no pattern: it takes too much memory"), "{long}");
+        let lines: String = (0..300).map(|number| format!("**/*.{number}\n")).collect();
+        assert!(excluded(&Ignore::parse(&lines).unwrap(), "x/y.299"));
     }
 }

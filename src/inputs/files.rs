@@ -13,9 +13,18 @@ pub type ReadFile<'a> = &'a dyn Fn(&Path) -> io::Result<String>;
 /// Reads a text file.
 ///
 /// # Errors
-/// What the operating system says; also for anything but a regular file (a pipe could keep us waiting for ever), for
-/// more than 8 MiB and for bytes that are not UTF-8.
+/// Those of [`read_bytes`]; also for bytes that are not UTF-8.
 pub fn read_text(path: &Path) -> io::Result<String> {
+    let bytes = read_bytes(path)?;
+    String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text"))
+}
+
+/// Reads a file that is small.
+///
+/// # Errors
+/// What the operating system says; also for anything but a regular file (a pipe could keep us waiting for ever), and for
+/// more than 8 MiB.
+pub fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
     // Asked before opening: opening a pipe that nobody writes to does not return.
     if !std::fs::metadata(path)?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
@@ -25,7 +34,7 @@ pub fn read_text(path: &Path) -> io::Result<String> {
     if bytes.len() as u64 > LONGEST {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "it is larger than 8 MiB"));
     }
-    String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text"))
+    Ok(bytes)
 }
 
 #[cfg(test)]

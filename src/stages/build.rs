@@ -4,6 +4,7 @@ mod cache;
 mod dockerfile;
 #[cfg(test)]
 mod fuzz_tests;
+mod here_document;
 mod mounts;
 mod place;
 mod source;

@@ -101,8 +101,7 @@ impl<'a> Cache<'a> {
 
 /// The named stages that lead to the image and do something.
 fn stages(recipe: &Recipe) -> Vec<String> {
-    let text = std::fs::read_to_string(recipe.context.join(&recipe.dockerfile)).unwrap_or_default();
-    named(&Dockerfile::read(&text), recipe.target.as_deref())
+    named(&Dockerfile::at(&recipe.context.join(&recipe.dockerfile)), recipe.target.as_deref())
 }
 
 fn named(file: &Dockerfile, target: Option<&str>) -> Vec<String> {

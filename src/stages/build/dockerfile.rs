@@ -4,7 +4,18 @@
 //! It never refuses a file: that is BuildKit's part, whose parser it follows in what it reads (moby/buildkit,
 //! `frontend/dockerfile/parser`): the escape directive, continuation lines, comments between them, here-documents.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::here_document::here_documents;
+use crate::inputs::files::read_bytes;
+
+/// A Dockerfile with more instructions, or longer in bytes, is BuildKit's alone to read: it has no lines here.
+const MOST_INSTRUCTIONS: usize = 10_000;
+const LONGEST: usize = 4 << 20;
+
+/// Here-documents without an end that are looked for: BuildKit refuses the first, and each costs a reading to the end.
+const MOST_UNENDED: usize = 100;
 
 /// One instruction.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,13 +57,21 @@ pub struct Stage {
 pub struct Dockerfile {
     /// Its stages, in order.
     pub stages: Vec<Stage>,
+    /// The number of the last stage of each name.
+    by_name: BTreeMap<String, usize>,
 }
 
 impl Dockerfile {
+    /// Reads the file at a path. What cannot be read has no stages.
+    pub fn at(path: &Path) -> Self {
+        let bytes = read_bytes(path).ok().filter(|bytes| bytes.len() <= LONGEST);
+        Self::read(&String::from_utf8_lossy(&bytes.unwrap_or_default()))
+    }
+
     /// Reads a file's text.
     pub fn read(text: &str) -> Self {
         let mut stages: Vec<Stage> = Vec::new();
-        for instruction in instructions(text) {
+        for instruction in instructions(text).unwrap_or_default() {
             if instruction.keyword == "FROM" {
                 let words: Vec<&str> = instruction.arguments().collect();
                 let base = words.first().copied().unwrap_or_default().to_owned();
@@ -66,40 +85,49 @@ impl Dockerfile {
             }
             // What stands before the first stage makes no step.
         }
-        Self { stages }
+        let named = stages.iter().enumerate().filter_map(|(number, stage)| Some((stage.name.clone()?, number)));
+        let by_name = named.collect();
+        Self { stages, by_name }
     }
 
     /// The stage of that name or number; the last of a name counts.
     pub fn find(&self, name: &str) -> Option<usize> {
         let name = name.to_ascii_lowercase();
-        let named = self.stages.iter().rposition(|stage| stage.name.as_ref() == Some(&name));
-        named.or_else(|| name.parse().ok().filter(|number| *number < self.stages.len()))
+        self.by_name.get(&name).copied().or_else(|| name.parse().ok().filter(|number| *number < self.stages.len()))
     }
 
     /// The stages that a build of `target` (the last stage, if absent) is known to need, in order.
     pub fn needed(&self, target: Option<&str>) -> Vec<usize> {
-        self.reached(target, |_| Vec::new())
+        self.reached(target, false)
     }
 
     /// The stages that it may need: where a name is put together from arguments, any earlier stage may be meant.
     pub fn perhaps_needed(&self, target: Option<&str>) -> Vec<usize> {
-        self.reached(target, |number| (0..number).collect())
+        self.reached(target, true)
     }
 
-    fn reached(&self, target: Option<&str>, unknown: impl Fn(usize) -> Vec<usize>) -> Vec<usize> {
+    fn reached(&self, target: Option<&str>, perhaps: bool) -> Vec<usize> {
         let last = self.stages.len().checked_sub(1);
         let Some(first) = target.map_or(last, |name| self.find(name)) else { return Vec::new() };
-        let (mut needed, mut open) = (BTreeSet::new(), vec![first]);
+        let (mut needed, mut open) = (vec![false; self.stages.len()], vec![first]);
+        // All stages below this one are open or done.
+        let mut below = 0;
         while let Some(number) = open.pop() {
-            if needed.insert(number) {
-                open.extend(self.bases(number, &unknown));
+            if std::mem::replace(&mut needed[number], true) {
+                continue;
+            }
+            let (known, argued) = self.bases(number);
+            open.extend(known);
+            if perhaps && argued && number > below {
+                open.extend(below..number);
+                below = number;
             }
         }
-        needed.into_iter().collect()
+        (0..needed.len()).filter(|number| needed[*number]).collect()
     }
 
-    /// The earlier stages that one is made of; `unknown` stands for those that arguments name.
-    fn bases(&self, number: usize, unknown: impl Fn(usize) -> Vec<usize>) -> Vec<usize> {
+    /// The earlier stages that one is made of, and whether arguments name others.
+    fn bases(&self, number: usize) -> (Vec<usize>, bool) {
         let stage = &self.stages[number];
         let mut names = vec![stage.base.as_str()];
         for instruction in &stage.instructions {
@@ -108,7 +136,7 @@ impl Dockerfile {
         }
         let (argued, plain): (Vec<&str>, Vec<&str>) = names.into_iter().partition(|name| name.contains('$'));
         let known = plain.into_iter().filter_map(|name| self.find(name)).filter(|found| *found < number);
-        known.chain(if argued.is_empty() { Vec::new() } else { unknown(number) }).collect()
+        (known.collect(), !argued.is_empty())
     }
 }
 
@@ -135,9 +163,10 @@ pub fn mounts(instruction: &Instruction) -> impl Iterator<Item = Mount<'_>> {
     })
 }
 
-fn instructions(text: &str) -> Vec<Instruction> {
+/// `None` for more than [`MOST_INSTRUCTIONS`].
+fn instructions(text: &str) -> Option<Vec<Instruction>> {
     let escape = escape(text);
-    let mut found = Vec::new();
+    let (mut found, mut unended) = (Vec::new(), 0);
     let mut lines = (1..).zip(text.trim_start_matches('\u{feff}').lines());
     while let Some((line, first)) = lines.next() {
         let first = first.trim();
@@ -158,13 +187,20 @@ fn instructions(text: &str) -> Vec<Instruction> {
         }
         let (keyword, rest) = whole.split_once(char::is_whitespace).unwrap_or((&whole, ""));
         let instruction = Instruction { line, keyword: keyword.to_ascii_uppercase(), rest: rest.trim().to_owned() };
-        for (end, indented) in here_documents(&instruction) {
-            let is_end = |text: &str| if indented { text.trim_start_matches('\t') == end } else { text == end };
-            let _ = lines.by_ref().find(|(_, text)| is_end(text));
+        for document in here_documents(&instruction) {
+            let mut behind = lines.clone();
+            if unended < MOST_UNENDED && behind.any(|(_, text)| document.is_end(text)) {
+                lines = behind;
+            } else {
+                unended += 1;
+            }
         }
         found.push(instruction);
+        if found.len() > MOST_INSTRUCTIONS {
+            return None;
+        }
     }
-    found
+    Some(found)
 }
 
 /// The character that lets an instruction go on in the next line: `\`, unless a directive at the top says otherwise.
@@ -182,23 +218,6 @@ fn continued(line: &str, escape: char) -> (&str, bool) {
         Some(text) if !text.ends_with(escape) => (text, true),
         _ => (line, false),
     }
-}
-
-/// The ends of the here-documents that an instruction begins, and whether tabs may stand before them.
-fn here_documents(instruction: &Instruction) -> Vec<(String, bool)> {
-    let is_of = |keyword: &str| matches!(keyword, "RUN" | "COPY" | "ADD");
-    let inner = instruction.rest.split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
-    let kept_for_later = instruction.keyword == "ONBUILD" && is_of(&inner);
-    if !is_of(&instruction.keyword) && !kept_for_later {
-        return Vec::new();
-    }
-    let ends = instruction.rest.split_whitespace().filter_map(|word| {
-        let word = word.trim_start_matches(|c: char| c.is_ascii_digit()).strip_prefix("<<")?;
-        let (indented, end) = word.strip_prefix('-').map_or((false, word), |end| (true, end));
-        let end = end.trim_matches(['"', '\'']);
-        (!end.is_empty() && !end.contains('<')).then(|| (end.to_owned(), indented))
-    });
-    ends.collect()
 }
 
 #[cfg(test)]
@@ -238,6 +257,21 @@ mod tests {
         let lines: Vec<_> = keywords(text).into_iter().map(|(line, keyword, _)| (line, keyword)).collect();
         let expected = [(1, "FROM"), (2, "RUN"), (5, "COPY"), (10, "RUN"), (11, "ENV"), (12, "USER")];
         assert_eq!(lines, expected.map(|(line, keyword)| (line, keyword.to_owned())));
+    }
+
+    #[test]
+    fn what_only_looks_like_a_here_document_hides_nothing() {
+        let text = "FROM a\nRUN echo \"usage: cat <<name >file\"\nRUN cat <<NEVER\nRUN x <<A 'b c' <<\"B C\"\n1\nA\n2\nB C\nUSER me\n";
+        let lines: Vec<_> = keywords(text).into_iter().map(|(line, keyword, _)| (line, keyword)).collect();
+        let expected = [(1, "FROM"), (2, "RUN"), (3, "RUN"), (4, "RUN"), (9, "USER")];
+        assert_eq!(lines, expected.map(|(line, keyword)| (line, keyword.to_owned())));
+    }
+
+    #[test]
+    fn a_file_that_nobody_wrote_is_not_read() {
+        let of = |count: usize| Dockerfile::read(&"FROM $a\n".repeat(count));
+        assert_eq!(of(MOST_INSTRUCTIONS).perhaps_needed(None).len(), MOST_INSTRUCTIONS);
+        assert_eq!(of(30_000), Dockerfile::default());
     }
 
     #[test]

@@ -10,9 +10,6 @@ use crate::engine::event::{Fact, Flaw};
 use crate::fault::{Fault, Spot};
 use crate::inputs::Recipe;
 
-/// A longer Dockerfile is BuildKit's alone to read, in bytes.
-const LONGEST: usize = 4 << 20;
-
 /// Warnings about secrets that are worth a line each.
 const MOST_WARNINGS: usize = 10;
 
@@ -28,9 +25,7 @@ impl Source {
     /// Reads the Dockerfile of a recipe. What cannot be read has no lines: why, BuildKit says.
     pub fn of(recipe: &Recipe) -> Self {
         let path = recipe.context.join(&recipe.dockerfile);
-        let text = std::fs::read(&path).unwrap_or_default();
-        let text = if text.len() > LONGEST { Vec::new() } else { text };
-        Self { file: Dockerfile::read(&String::from_utf8_lossy(&text)), path: in_repository(&path) }
+        Self { file: Dockerfile::at(&path), path: in_repository(&path) }
     }
 
     /// Compares the secrets that the build of a recipe mounts with those that it is given.
@@ -105,5 +100,10 @@ mod tests {
         assert_eq!(inside, "services/shop/Dockerfile");
         assert_eq!((source.path.as_str(), source.file.stages.len()), ("services/shop/Dockerfile", 1));
         assert_eq!(in_repository(&root.join("away/Dockerfile")), "Dockerfile");
+    }
+    #[test]
+    fn a_dockerfile_that_never_ends_has_no_lines() {
+        let recipe = Recipe { context: "/dev".into(), dockerfile: "zero".into(), ..Recipe::default() };
+        assert!(Source::of(&recipe).file.stages.is_empty());
     }
 }
