@@ -5,7 +5,7 @@ set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "$0")/common.sh"
 
-bound=8000000
+bound=$((8 * 1024 * 1024))
 
 "$root/scripts/image-binary.sh" --quiet
 stage=$(mktemp -d)
@@ -13,6 +13,6 @@ trap 'rm -rf "$stage"' EXIT
 "$root/scripts/image.sh" --layout "$stage/rootfs" image
 size=$(tar --create --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner --directory "$stage/rootfs" . | gzip -6 | wc -c)
 whole=$(stat --format %s "$stage/rootfs/beanline")
-megabytes() { awk -v bytes="$1" 'BEGIN { printf "%.2f MB", bytes / 1000000 }'; }
-say "the image is $(megabytes "$size") compressed, at most $(megabytes "$bound"); the binary alone is $(megabytes "$whole") on disk"
+mebibytes() { awk -v bytes="$1" 'BEGIN { printf "%.2f MiB", bytes / 1048576 }'; }
+say "the image is $(mebibytes "$size") compressed, at most $(mebibytes "$bound"); the binary alone is $(mebibytes "$whole") on disk"
 [ "$size" -le "$bound" ] || die "the image has grown beyond its bound"

@@ -54,6 +54,17 @@ impl Repository {
         Ok(Self { host: host.clone(), path })
     }
 
+    /// The repository of an image that is named as docker names images, with or without tag and digest.
+    ///
+    /// # Errors
+    /// As [`Repository::parse`].
+    pub fn of_image(image: &str) -> Result<Self, String> {
+        let name = image.split('@').next().unwrap_or(image);
+        let last = name.rfind('/').map_or(0, |slash| slash + 1);
+        let name = name[last..].find(':').map_or(name, |colon| &name[..last + colon]);
+        Self::parse(name, Self::DOCKER_HUB)
+    }
+
     /// The name that a registry's host has in references: Docker Hub answers to several.
     pub fn usual_host(host: &str) -> String {
         const HUB: [&str; 4] = ["index.docker.io", "registry-1.docker.io", "registry.hub.docker.com", "hub.docker.com"];
@@ -224,6 +235,19 @@ impl ImageRef {
 #[cfg(test)]
 mod tests {
     use super::{Digest, ImageRef, Repository, Tag, is_loopback};
+
+    #[test]
+    fn an_images_repository_is_told_from_its_tag_and_digest() {
+        let cases = [
+            ("postgres", "docker.io/library/postgres"),
+            ("postgres:16", "docker.io/library/postgres"),
+            ("127.0.0.1:5000/db", "127.0.0.1:5000/db"),
+            ("127.0.0.1:5000/team/db:1@sha256:00", "127.0.0.1:5000/team/db"),
+        ];
+        for (image, name) in cases {
+            assert_eq!(Repository::of_image(image).unwrap().to_string(), name, "{image}");
+        }
+    }
 
     #[test]
     fn the_host_is_told_from_the_path_as_docker_does() {

@@ -88,7 +88,7 @@ async fn take_image(
                 true => stages::build::take(cx, plan, checked, found).await,
                 false => {
                     stages::acceptance::build(cx, plan, checked).await?;
-                    stages::acceptance::fetch(cx, plan, checked, run.cloud.sdk()).await
+                    stages::acceptance::fetch(cx, plan, checked).await
                 }
             };
             engine.stage(Stage::Build, plan.timeout, take).await?;
@@ -120,10 +120,9 @@ async fn make_image(
 ) -> Result<Option<PushedImage>, Stopped> {
     let Run { plan, engine, .. } = *run;
     let build = async |cx: &_| {
-        let sdk = run.cloud.sdk();
         let fetch = async {
-            stages::services::fetch(cx, checked.docker()?, plan, sdk).await?;
-            stages::acceptance::fetch(cx, plan, checked, sdk).await
+            stages::services::fetch(cx, checked.docker()?, plan, &checked.logins).await?;
+            stages::acceptance::fetch(cx, plan, checked).await
         };
         let images = async {
             let built = stages::build::build(cx, plan, checked).await?;

@@ -1,5 +1,9 @@
 //! Images as a file: what `docker save` writes, kept by a CI from one run to the next so that a build finds its cache.
 
+mod entries;
+mod part;
+
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
@@ -11,9 +15,12 @@ use tokio::io::AsyncWriteExt;
 
 use super::Docker;
 use super::again::failure;
-use super::tarball::{TarBuilder, tar_stream};
+use super::tarball::{TarBuilder, append_exactly, header, tar_stream};
 use crate::fault::Fault;
 use crate::image::Digest;
+use entries::{Kind, each, is_list, plain};
+pub use part::part_of;
+use part::{Part, remove_left};
 
 /// The list of images in an archive (moby, `image/tarexport`).
 const MANIFEST: &str = "manifest.json";
@@ -30,14 +37,15 @@ const MOST_IMAGES: usize = 64;
 /// No list and no configuration is longer, in bytes.
 const LONGEST: u64 = 8 << 20;
 
-/// One image of the list.
+/// One image of the list, as far as loading needs it. Nothing else is kept: the daemon does not look at the case of a key,
+/// so that any further one might be another list of names.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Listed {
     config: String,
-    repo_tags: Option<Vec<String>>,
-    #[serde(flatten)]
-    others: serde_json::Map<String, serde_json::Value>,
+    #[serde(skip_deserializing)]
+    repo_tags: Vec<String>,
+    layers: Vec<String>,
 }
 
 /// An archive that was looked at.
@@ -51,17 +59,20 @@ pub struct Archive {
 }
 
 impl Archive {
-    /// Looks at a file without loading it; `None` when there is none.
+    /// Looks at a file without loading it; `None` when there is none. What a killed process left beside it goes.
     ///
     /// # Errors
     /// It cannot be read, is no archive of images, or none of its images carries a cache.
     pub async fn look(path: &Path) -> Result<Option<Self>, Fault> {
         let what = format!("could not use {}", path.display());
         let path = path.to_owned();
-        let looked = tokio::task::spawn_blocking(move || match look(&path) {
-            Ok((images, bytes)) => Ok(Some(Self { path, images, bytes })),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
+        let looked = tokio::task::spawn_blocking(move || {
+            remove_left(&path);
+            match look(&path) {
+                Ok((images, bytes)) => Ok(Some(Self { path, images, bytes })),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(error),
+            }
         });
         match looked.await {
             Ok(Ok(found)) => Ok(found),
@@ -104,8 +115,8 @@ impl Docker {
         let unwritten = |error: io::Error| Fault::new(what()).because(error);
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         tokio::fs::create_dir_all(directory).await.map_err(unwritten)?;
-        let part = Part(directory.join(format!(".{}.part", uuid::Uuid::new_v4().simple())));
-        let mut file = tokio::fs::File::create(&part.0).await.map_err(unwritten)?;
+        let (part, file) = Part::begin(path).map_err(unwritten)?;
+        let mut file = tokio::fs::File::from_std(file);
         let mut bytes = 0;
         let mut chunks = std::pin::pin!(self.client.export_images(names));
         while let Some(chunk) =
@@ -115,18 +126,8 @@ impl Docker {
             bytes += chunk.len() as u64;
         }
         file.sync_all().await.map_err(unwritten)?;
-        tokio::fs::rename(&part.0, path).await.map_err(unwritten)?;
+        part.finish(path).map_err(unwritten)?;
         Ok(bytes)
-    }
-}
-
-/// A file that is being written; what is left of it goes with the value.
-struct Part(PathBuf);
-
-impl Drop for Part {
-    fn drop(&mut self) {
-        // Once it is whole it has another name, and there is nothing to remove.
-        let _ = std::fs::remove_file(&self.0);
     }
 }
 
@@ -138,22 +139,33 @@ fn foreign(why: &str) -> io::Error {
 fn look(path: &Path) -> io::Result<(Vec<Digest>, u64)> {
     let mut file = File::open(path)?;
     let bytes = file.metadata()?.len();
-    let list = text_of(&mut file, MANIFEST)?.ok_or_else(|| foreign("it is not what `docker save` writes"))?;
-    let listed = parse(&list)?;
+    let mut list = None;
+    each(tar::Archive::new(&mut file).entries_with_seek()?, &mut |path, _, entry| {
+        if path == Path::new(MANIFEST) {
+            list = Some(text_of(entry)?);
+        }
+        Ok(())
+    })?;
+    let listed = parse(&list.ok_or_else(|| foreign("it is not what `docker save` writes"))?)?;
     if listed.is_empty() {
         return Err(foreign("there is no image in it"));
     }
     if listed.len() > MOST_IMAGES {
         return Err(foreign("there are too many images in it"));
     }
-    let mut images = Vec::new();
-    let mut carries_cache = false;
-    for image in &listed {
-        let config =
-            text_of(&mut file, &image.config)?.ok_or_else(|| foreign("an image's configuration is missing"))?;
-        carries_cache |= config.contains(INLINE_CACHE);
-        images.push(Digest::of(config.as_bytes()));
-    }
+    let wanted = listed.iter().map(|image| plain(image.config.as_bytes())).collect::<io::Result<Vec<_>>>()?;
+    let (mut found, mut carries_cache) = (HashMap::new(), false);
+    file.rewind()?;
+    each(tar::Archive::new(&mut file).entries_with_seek()?, &mut |path, kind, entry| {
+        if kind == Kind::File && wanted.iter().any(|config| config == path) {
+            let config = text_of(entry)?;
+            carries_cache |= config.contains(INLINE_CACHE);
+            found.insert(path.to_owned(), Digest::of(config.as_bytes()));
+        }
+        Ok(())
+    })?;
+    let images = wanted.iter().map(|config| found.get(config).cloned()).collect::<Option<Vec<_>>>();
+    let images = images.ok_or_else(|| foreign("an image's configuration is missing"))?;
     if !carries_cache {
         return Err(foreign("no image in it carries a build cache"));
     }
@@ -164,123 +176,48 @@ fn parse(list: &str) -> io::Result<Vec<Listed>> {
     serde_json::from_str(list).map_err(|error| foreign(&format!("its list of images cannot be read: {error}")))
 }
 
-/// The text of one file in an archive.
-fn text_of(file: &mut File, name: &str) -> io::Result<Option<String>> {
-    file.rewind()?;
-    let mut tar = tar::Archive::new(file);
-    for entry in tar.entries_with_seek()? {
-        let entry = entry?;
-        if entry.path_bytes().as_ref() == name.as_bytes() {
-            let mut text = String::new();
-            entry.take(LONGEST).read_to_string(&mut text)?;
-            return Ok(Some(text));
-        }
-    }
-    Ok(None)
+fn text_of(entry: &mut impl Read) -> io::Result<String> {
+    let mut text = String::new();
+    entry.take(LONGEST).read_to_string(&mut text)?;
+    Ok(text)
 }
 
-/// Copies an archive with other names in its list.
+/// Copies an archive with other names in its list. Every entry is written anew, under the name that was looked at.
 fn renamed(path: &Path, names: &[String], tar: &mut TarBuilder) -> io::Result<()> {
     let mut from = tar::Archive::new(BufReader::new(File::open(path)?));
-    for entry in from.entries()? {
-        let mut entry = entry?;
-        let name = entry.path_bytes().into_owned();
-        if name == MANIFEST.as_bytes() {
-            let mut list = String::new();
-            entry.by_ref().take(LONGEST).read_to_string(&mut list)?;
-            let mut listed = parse(&list)?;
-            for (image, name) in listed.iter_mut().zip(names) {
-                image.repo_tags = Some(vec![name.clone()]);
-            }
-            let list = serde_json::to_vec(&listed)?;
-            let mut header = tar::Header::new_gnu();
-            header.set_size(list.len() as u64);
-            header.set_mode(0o644);
-            tar.append_data(&mut header, MANIFEST, list.as_slice())?;
-        } else if !OTHER_LISTS.iter().any(|list| name == list.as_bytes()) {
-            let header = entry.header().clone();
-            tar.append(&header, &mut entry)?;
+    each(from.entries()?, &mut |path, kind, entry| {
+        if path == Path::new(MANIFEST) {
+            let list = named(&text_of(entry)?, names)?;
+            return append_exactly(tar, header(0o644, 0), path, list.as_slice(), list.len() as u64);
         }
+        if is_list(path) {
+            return Ok(());
+        }
+        let mut header = header(if kind == Kind::File { 0o644 } else { 0o755 }, 0);
+        header.set_entry_type(entry.header().entry_type());
+        match kind {
+            Kind::File => {
+                let size = entry.size();
+                append_exactly(tar, header, path, entry, size)
+            }
+            Kind::Directory => tar.append_data(&mut header, path, io::empty()),
+            Kind::Link => {
+                let target = entry.link_name()?.ok_or_else(|| foreign("a link in it leads nowhere"))?.into_owned();
+                tar.append_link(&mut header, path, target)
+            }
+        }
+    })
+}
+
+/// A list of images with these names, in its order.
+fn named(list: &str, names: &[String]) -> io::Result<Vec<u8>> {
+    let mut listed = parse(list)?;
+    if listed.len() != names.len() {
+        return Err(foreign("it has changed since it was looked at"));
     }
-    Ok(())
+    listed.iter_mut().zip(names).for_each(|(image, name)| image.repo_tags = vec![name.clone()]);
+    Ok(serde_json::to_vec(&listed)?)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A file that is removed with the value.
-    struct Scratch(PathBuf);
-
-    impl Scratch {
-        fn with(bytes: &[u8]) -> Self {
-            let path = std::env::temp_dir().join(format!("beanline-test-{}.tar", uuid::Uuid::new_v4()));
-            std::fs::write(&path, bytes).unwrap();
-            Self(path)
-        }
-
-        /// An archive with these files.
-        fn archive(files: &[(&str, &str)]) -> Self {
-            let mut tar = tar::Builder::new(Vec::new());
-            for (name, text) in files {
-                let mut header = tar::Header::new_gnu();
-                header.set_size(text.len() as u64);
-                tar.append_data(&mut header, name, text.as_bytes()).unwrap();
-            }
-            Self::with(&tar.into_inner().unwrap())
-        }
-
-        async fn refusal(&self) -> String {
-            Archive::look(&self.0).await.unwrap_err().to_string()
-        }
-    }
-
-    impl Drop for Scratch {
-        fn drop(&mut self) {
-            let _ = std::fs::remove_file(&self.0);
-        }
-    }
-
-    const LIST: &str = r#"[{"Config":"a.json","RepoTags":["postgres:latest"],"Layers":["l/layer.tar"]}]"#;
-    const CACHED: &str = r#"{"moby.buildkit.cache.v0":"e30="}"#;
-
-    #[tokio::test]
-    async fn what_is_no_archive_with_a_cache_is_refused_with_the_reason() {
-        assert!(Archive::look(Path::new("/nowhere/cache.tar")).await.unwrap().is_none());
-        let cases = [
-            (Scratch::with(b"no tar file, but longer than nothing"), "failed to read"),
-            (Scratch::with(b""), "not what `docker save` writes"),
-            (Scratch::archive(&[("readme", "x")]), "not what `docker save` writes"),
-            (Scratch::archive(&[("manifest.json", "{")]), "list of images"),
-            (Scratch::archive(&[("manifest.json", "[]")]), "no image in it"),
-            (Scratch::archive(&[("manifest.json", LIST)]), "configuration is missing"),
-            (Scratch::archive(&[("a.json", "{}"), ("manifest.json", LIST)]), "carries a build cache"),
-        ];
-        for (file, part) in cases {
-            let refusal = file.refusal().await;
-            assert!(refusal.starts_with("could not use ") && refusal.contains(part), "{part}: {refusal}");
-        }
-    }
-
-    #[tokio::test]
-    async fn images_are_sent_under_our_names_alone() {
-        let files = [("a.json", CACHED), ("index.json", "{}"), ("manifest.json", LIST), ("repositories", "{}")];
-        let file = Scratch::archive(&files);
-        let archive = Archive::look(&file.0).await.unwrap().unwrap();
-        assert_eq!(archive.images, [Digest::of(CACHED.as_bytes())]);
-        let path = file.0.clone();
-        let tar = tar_stream(move |tar| renamed(&path, &["ours:1".to_owned()], tar));
-        let chunks: Vec<bytes::Bytes> = tar.bytes.try_collect().await.unwrap();
-        let sent = Scratch::with(&chunks.concat());
-        let names: Vec<String> = tar::Archive::new(File::open(&sent.0).unwrap())
-            .entries()
-            .unwrap()
-            .map(|entry| entry.unwrap().path().unwrap().display().to_string())
-            .collect();
-        assert_eq!(names, ["a.json", "manifest.json"]);
-        let list = text_of(&mut File::open(&sent.0).unwrap(), MANIFEST).unwrap().unwrap();
-        assert!(
-            list.contains(r#""RepoTags":["ours:1"]"#) && list.contains("l/layer.tar") && !list.contains("postgres")
-        );
-    }
-}
+mod tests;

@@ -19,7 +19,7 @@ use super::again::failure as failure_of;
 use super::context::Context;
 use super::progress::Progress;
 use super::session::{Offer, Opening, Session, Shared};
-use super::{Docker, Login};
+use super::{Docker, Keys};
 use crate::engine::retry::Failure;
 use crate::fault::Fault;
 use crate::image::Digest;
@@ -40,8 +40,10 @@ pub struct BuildRequest {
     pub recipe: Recipe,
     /// Labels put on the image.
     pub labels: Vec<(String, String)>,
-    /// Credentials for the registries that base images come from.
-    pub logins: Vec<Login>,
+    /// Logins for the registries that base images and caches come from.
+    pub keys: Keys,
+    /// The hosts of those registries, as far as they are known: the classic builder wants all logins beforehand.
+    pub hosts: Vec<String>,
     /// A temporary name that the image gets.
     pub reference: String,
 }
@@ -107,7 +109,7 @@ impl Docker {
         let shared = Shared::new(context.root().to_owned());
         let offer = Offer {
             secrets: request.recipe.secrets.clone(),
-            logins: request.logins.clone(),
+            keys: request.keys.clone(),
             agents: request.recipe.session.agents.clone(),
             directory: Some(shared.clone()),
         };

@@ -38,8 +38,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tonic::{Request, Response, Status};
 
 use super::again::failure;
-use super::image::is_docker_hub;
-use super::{Docker, Login};
+use super::{Docker, Keys};
 use crate::engine::retry::Failure;
 use crate::fault::Fault;
 use crate::inputs::Secret;
@@ -58,7 +57,7 @@ pub(super) struct Offer {
     /// Secrets by id.
     pub(super) secrets: Vec<(String, Secret)>,
     /// Logins for registries.
-    pub(super) logins: Vec<Login>,
+    pub(super) keys: Keys,
     /// Sockets of SSH agents by id.
     pub(super) agents: Vec<(String, PathBuf)>,
     /// The build context.
@@ -178,9 +177,7 @@ impl Secrets for Offer {
 #[tonic::async_trait]
 impl Auth for Offer {
     async fn credentials(&self, request: Request<CredentialsRequest>) -> Result<Response<CredentialsResponse>, Status> {
-        let host = &request.get_ref().host;
-        let same = |login: &&Login| login.host == *host || (is_docker_hub(&login.host) && is_docker_hub(host));
-        let known = self.logins.iter().find(same).map(|login| CredentialsResponse {
+        let known = self.keys.find(&request.get_ref().host).await.map(|login| CredentialsResponse {
             // A token in place of a password goes without a name.
             username: if login.is_identity_token() { String::new() } else { login.username.clone() },
             secret: login.password.reveal().to_owned(),
@@ -229,14 +226,18 @@ impl Health for Offer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::docker::{Login, Wish};
 
     fn offer() -> Offer {
-        let login = |host: &str| Login { host: host.into(), username: "me".into(), password: Secret::new("pw") };
-        Offer {
-            secrets: vec![("token".into(), Secret::new("abc"))],
-            logins: vec![login("docker.io"), login("127.0.0.1:5000")],
-            ..Offer::default()
-        }
+        let (keys, mut wishes) = Keys::pair();
+        tokio::spawn(async move {
+            while let Some(Wish { host, answer }) = wishes.next().await {
+                let is_known = ["docker.io", "127.0.0.1:5000"].contains(&host.as_str());
+                let login = is_known.then(|| Login { host, username: "me".into(), password: Secret::new("pw") });
+                answer.send(login).unwrap();
+            }
+        });
+        Offer { secrets: vec![("token".into(), Secret::new("abc"))], keys, ..Offer::default() }
     }
 
     #[tokio::test]

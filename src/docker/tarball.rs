@@ -130,7 +130,8 @@ pub(super) fn append_file(tar: &mut TarBuilder, path: &Path, name: &str, mode: u
     append_exactly(tar, header(mode, 0), Path::new(name), file, size)
 }
 
-fn header(mode: u32, mtime: u64) -> tar::Header {
+/// The header of an empty file of root's, with these permissions and this time in Unix seconds.
+pub(super) fn header(mode: u32, mtime: u64) -> tar::Header {
     let mut header = tar::Header::new_gnu();
     header.set_mode(mode);
     header.set_uid(0);

@@ -148,8 +148,11 @@ fn refuse_what_is_not_built(reading: &mut Reading<'_>) {
     for input in INPUTS.iter().filter(|input| !input.built) {
         let text = reading.raw.texts.get(input.name);
         if text.is_some_and(|text| !matches!(text, "none" | "false")) {
-            let wrong = format!("is set, but `{}` is not built yet", input.name);
-            reading.problem(input.name, Wrong::new(wrong, "leave it out"));
+            let wrong = match input.name {
+                "build_contexts" => build_session::no_contexts(),
+                name => Wrong::new(format!("is set, but `{name}` is not built yet"), "leave it out"),
+            };
+            reading.problem(input.name, wrong);
         }
     }
 }

@@ -69,10 +69,25 @@ pub struct Home {
     pub login: Option<Login>,
 }
 
+/// The login for an image's registry alone, if there is one: for who has nothing to ask of the registry but images.
+///
+/// # Errors
+/// As [`Registry::open`].
+pub async fn login(
+    repository: &Repository,
+    plan: &RegistryPlan,
+    sdk: Option<&aws_config::SdkConfig>,
+) -> Result<Option<Login>, Fault> {
+    Ok(Opened::by(repository, plan, sdk).await?.found.map(|found| found.login))
+}
+
 /// What came of the question for a tag.
-enum Look {
+pub enum Look {
+    /// It names a manifest.
     Names(Digest),
+    /// There is no such tag, or no such repository.
     Missing,
+    /// We are not let in; why.
     Refused(Fault),
 }
 
@@ -244,7 +259,11 @@ impl Registry {
         }
     }
 
-    async fn look(&self, tag: &Tag) -> Result<Look, Fault> {
+    /// What a tag points to, as far as we are let see it.
+    ///
+    /// # Errors
+    /// When the registry cannot be asked.
+    pub async fn look(&self, tag: &Tag) -> Result<Look, Fault> {
         let path = self.manifest_path(tag.as_str());
         let asked = || format!("could not ask for the digest of {}:{tag}", self.repository);
         let mut answer = self.client.head(&path, client::MANIFESTS).await?;
@@ -321,6 +340,15 @@ impl Registry {
         let images = found.manifests.into_iter().filter(|image| !image.is_attestation());
         let told: Option<Vec<String>> = images.map(|image| Some(image.platform?.architecture)).collect();
         Ok(told.unwrap_or_default())
+    }
+
+    /// Whether a manifest is an index of several images, of which none can be meant alone.
+    ///
+    /// # Errors
+    /// When the manifest is not there, or is not what its digest says.
+    pub async fn is_of_several(&self, manifest: &Digest) -> Result<bool, Fault> {
+        let found = self.manifest(manifest).await?;
+        Ok(found.config.is_none() && found.manifests.iter().filter(|image| !image.is_attestation()).count() > 1)
     }
 
     async fn manifest(&self, digest: &Digest) -> Result<Manifest, Fault> {

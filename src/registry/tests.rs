@@ -147,6 +147,7 @@ async fn an_index_tells_the_processors_of_its_images() {
     let registry = open(&Fake::default().serve().await, Some("obvious-fake")).await;
     let index = Digest::of(INDEX.as_bytes());
     assert_eq!(registry.architectures(&index).await.unwrap(), ["amd64", "arm64"]);
+    assert!(registry.is_of_several(&index).await.unwrap());
     assert!(registry.architectures(&Digest::of(MANIFEST.as_bytes())).await.unwrap().is_empty());
     let home = registry.home();
     assert!(home.ecr.is_none() && home.login.is_some_and(|login| login.username == "me"));

@@ -69,8 +69,8 @@ impl Transport {
     }
 }
 
-/// TLS with the system's roots; with none where only plain HTTP is spoken, so that an image without certificates will
-/// do.
+/// TLS with the system's roots. Where the registry speaks plain HTTP there may be none, so that an image without
+/// certificates will do; its tokens may still come from a place that speaks TLS.
 fn tls(is_plain: bool) -> Result<rustls::ClientConfig, Fault> {
     let refused = |error: &dyn std::fmt::Display| {
         Fault::new("could not set up TLS")
@@ -81,7 +81,10 @@ fn tls(is_plain: bool) -> Result<rustls::ClientConfig, Fault> {
         .with_safe_default_protocol_versions()
         .map_err(|error| refused(&error))?;
     let builder = match is_plain {
-        true => builder.with_root_certificates(rustls::RootCertStore::empty()),
+        true => match builder.clone().with_native_roots() {
+            Ok(builder) => builder,
+            Err(_) => builder.with_root_certificates(rustls::RootCertStore::empty()),
+        },
         false => builder.with_native_roots().map_err(|error| refused(&error))?,
     };
     Ok(builder.with_no_client_auth())

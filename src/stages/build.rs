@@ -14,7 +14,7 @@ use chrono::{SecondsFormat, Utc};
 use super::check::Checked;
 use super::push::PushedImage;
 use super::sweep::{Temporary, sweep};
-use crate::docker::{BuildRequest, ImageFacts, Login};
+use crate::docker::{BuildRequest, ImageFacts};
 use crate::engine::StageCx;
 use crate::engine::event::Fact;
 use crate::engine::undo::Undo;
@@ -59,14 +59,14 @@ fn default_labels(plan: &Plan) -> Vec<(String, String)> {
 
 /// What is asked of the daemon; no I/O. The run's own labels stay off the image: containers inherit an image's labels, and
 /// an instance must not look like something that a run left behind.
-fn request(plan: &Plan, logins: Vec<Login>) -> BuildRequest {
+fn request(plan: &Plan) -> BuildRequest {
     let build = &plan.build;
     let labels = default_labels(plan).into_iter().chain(build.labels.iter().cloned()).collect();
     BuildRequest {
         recipe: build.recipe.clone(),
         labels,
-        logins,
         reference: Temporary::of(plan, Utc::now().timestamp()).to_string(),
+        ..BuildRequest::default()
     }
 }
 
@@ -80,6 +80,17 @@ pub fn check_recipe(cx: &StageCx, plan: &Plan) -> Result<(), Fault> {
     Source::of(recipe).check_secrets(cx, recipe)
 }
 
+/// Has the daemon build, and lends it the logins that it asks for.
+async fn run(cx: &StageCx, checked: &Checked, request: &mut BuildRequest) -> Result<Digest, Fault> {
+    let docker = checked.docker()?;
+    request.hosts = Source::of(&request.recipe).hosts();
+    let build = async |keys| {
+        request.keys = keys;
+        docker.build(request, &|line| cx.line(line)).await
+    };
+    checked.logins.lend(cx, build).await
+}
+
 /// Builds the image.
 ///
 /// # Errors
@@ -88,8 +99,7 @@ pub async fn build(cx: &StageCx, plan: &Plan, checked: &Checked) -> Result<Built
     let docker = checked.docker()?;
     // By this machine's clock, which also wrote the labels.
     sweep(cx, docker, plan, Utc::now().timestamp()).await;
-    let logins = checked.registry.iter().filter_map(|registry| registry.login().cloned()).collect();
-    let mut request = request(plan, logins);
+    let mut request = request(plan);
     cx.note(format!("building {} from {}", plan.revision, request.recipe.dockerfile));
     // The temporary name keeps the image while the run needs it.
     cx.at_end(Undo::RemoveImage { reference: request.reference.clone() });
@@ -98,7 +108,7 @@ pub async fn build(cx: &StageCx, plan: &Plan, checked: &Checked) -> Result<Built
         None => None,
     };
     cache.iter().for_each(|cache| cache.apply(&mut request));
-    let built = docker.build(&request, &|line| cx.line(line)).await;
+    let built = run(cx, checked, &mut request).await;
     let id = built.map_err(|fault| Source::of(&request.recipe).located(cx, fault))?;
     let facts = docker.image(id.as_str()).await?.ok_or_else(|| {
         Fault::new(format!("the image {id} is gone right after it was built"))
@@ -124,12 +134,12 @@ pub async fn build_other(
     what: &str,
 ) -> Result<ImageFacts, Fault> {
     let docker = checked.docker()?;
-    let logins = checked.registry.iter().filter_map(|registry| registry.login().cloned()).collect();
+    let recipe = other.recipe(&plan.build.recipe);
     let reference = Temporary::of(plan, Utc::now().timestamp()).with(what).to_string();
-    let request = BuildRequest { recipe: other.recipe(&plan.build.recipe), reference, ..request(plan, logins) };
+    let mut request = BuildRequest { recipe, reference, ..request(plan) };
     cx.note(format!("building the image for the {what} tests from {other}"));
     cx.at_end(Undo::RemoveImage { reference: request.reference.clone() });
-    let id = docker.build(&request, &|line| cx.line(line)).await?;
+    let id = run(cx, checked, &mut request).await?;
     docker.image(id.as_str()).await?.ok_or_else(|| {
         Fault::new(format!("the image {id} for the {what} tests is gone right after it was built"))
             .hint("is something pruning images on this daemon?")
@@ -175,7 +185,7 @@ mod tests {
         let read_file = |_: &Path| Err(std::io::ErrorKind::NotFound.into());
         let around = Surroundings { ci: &CiFacts::default(), local_registry: "127.0.0.1:5000", read_file: &read_file };
         let plan = resolve(&raw, &around).unwrap_or_else(|problems| panic!("{problems:?}"));
-        request(&plan, Vec::new()).labels.into_iter().map(|(name, value)| format!("{name}={value}")).collect()
+        request(&plan).labels.into_iter().map(|(name, value)| format!("{name}={value}")).collect()
     }
 
     #[test]

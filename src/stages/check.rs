@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 
 use super::build::check_recipe;
 use super::build_session::check_agents;
+use super::logins::Logins;
 use super::push::{PushedImage, find_pushed, find_tested};
 use super::{GRACE, port_of};
 use crate::cloud::Cloud;
@@ -29,6 +30,8 @@ pub struct Checked {
     pub found: Option<PushedImage>,
     /// The image that acceptance tests run in, where that is not the application's own: known when it has been fetched.
     pub tests_in: OnceCell<String>,
+    /// Logins for images of others.
+    pub logins: Logins,
 }
 
 impl Checked {
@@ -75,7 +78,12 @@ pub async fn check(
         check_test_files(plan)?;
         let has_tests = Place::ALL.iter().any(|place| plan.acceptance.has_tests_on(*place));
         if plan.unit_test.is_none() && !has_tests {
-            cx.warn("no test is set: the image is only started and asked whether it is ready; see `test_command`");
+            cx.warn(match plan.acceptance.on.contains(&Place::Container) {
+                true => "no test is set: the image is only started and asked whether it is ready; see `test_command`",
+                false => {
+                    "no test is set, and `acceptance_on` leaves the container out: the image is not started either"
+                }
+            });
         }
         cx.note(format!("docker engine: {}", docker.as_ref().map_or("none", Docker::platform)));
     } else if plan.acceptance.command.is_some() && plan.run != RunKind::Cleanup {
@@ -137,7 +145,7 @@ pub async fn check(
             target.check_architecture(survey, &image.architectures)?;
         }
     }
-    Ok(Checked { docker, registry, sites, found, tests_in: OnceCell::new() })
+    Ok(Checked { docker, registry, sites, found, tests_in: OnceCell::new(), logins: Logins::of(plan, cloud.sdk()) })
 }
 
 /// A site as this run sees it. Nobody is asked anything yet.

@@ -13,6 +13,7 @@ pub mod extra_tags;
 mod fuzz_tests;
 mod http_check;
 mod junit;
+pub mod logins;
 mod owner;
 pub mod promote;
 pub mod push;

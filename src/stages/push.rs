@@ -12,7 +12,7 @@ use crate::engine::undo::Undo;
 use crate::fault::Fault;
 use crate::image::{Digest, Tag, TaggedRef};
 use crate::inputs::{CloudKind, Plan};
-use crate::registry::{Home, IMMUTABLE, REVISION_LABEL, Registry};
+use crate::registry::{Home, IMMUTABLE, Look, REVISION_LABEL, Registry};
 
 /// An image with both verdicts: the only kind that can be published.
 #[derive(Debug)]
@@ -240,10 +240,21 @@ pub async fn find_tested(
     revision: &str,
     platform: Option<&str>,
 ) -> Result<Option<PushedImage>, Fault> {
-    let Some(digest) = registry.digest_if_seen(&reference.tag).await? else {
-        cx.note(format!("{reference} is not in the registry yet: it will be built"));
-        return Ok(None);
+    let digest = match registry.look(&reference.tag).await? {
+        Look::Names(digest) => digest,
+        Look::Missing => {
+            cx.note(format!("{reference} is not in the registry yet: it will be built"));
+            return Ok(None);
+        }
+        Look::Refused(fault) => {
+            cx.note(format!("{reference} may not be seen, if it is in the registry: it will be built ({fault})"));
+            return Ok(None);
+        }
     };
+    if registry.is_of_several(&digest).await? {
+        cx.note(format!("{reference} is in the registry as an index of several images: one will be built"));
+        return Ok(None);
+    }
     let image_id = registry.config_digest(&digest).await?;
     let configuration = registry.configuration(&image_id).await?;
     match configuration.revision {

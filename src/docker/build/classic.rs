@@ -40,7 +40,11 @@ impl Docker {
         line(format!("the docker daemon does not offer BuildKit ({said}): its classic builder builds"));
         let tar = tar_stream(move |tar| context.write(tar));
         let body = StreamBody::new(Box::pin(tar.bytes.map_ok(Frame::data)));
-        let headers = [(CONTENT_TYPE.as_str(), "application/x-tar".to_owned()), (LOGINS, logins(&request.logins))];
+        let mut known = Vec::new();
+        for host in &request.hosts {
+            known.extend(request.keys.find(host).await);
+        }
+        let headers = [(CONTENT_TYPE.as_str(), "application/x-tar".to_owned()), (LOGINS, logins(&known))];
         let built = self.send_build(&request.query(None), headers, body, &|| (), line).await;
         match tar.writing.await {
             // When a file cannot be read, that is the reason, whatever the daemon made of half a tar file.

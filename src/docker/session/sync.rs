@@ -6,7 +6,9 @@
 //! Its FIN ends it, and is answered. Memory is bounded: packets wait in short queues, and of an entry little more than
 //! its name is kept.
 
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,11 +16,12 @@ use bollard_buildkit_proto::fsutil::types::Packet;
 use bollard_buildkit_proto::fsutil::types::packet::PacketType;
 use bollard_buildkit_proto::moby::filesync::v1::file_sync_server::FileSync;
 use futures_util::stream::{Stream, poll_fn, select};
+use nix::libc::{ELOOP, O_NOFOLLOW, O_NONBLOCK};
 use tokio::sync::{Semaphore, mpsc};
 use tonic::codegen::BoxStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::entries::Entries;
+use super::entries::{Entries, Kind};
 use super::stats::{HardLinks, stat_of, utf8};
 use super::wanted::Wanted;
 use crate::docker::context::walk::{about, walk};
@@ -136,7 +139,7 @@ impl Copying {
                 let named = |error| about(&disk, error);
                 let Some(mut stat) = stat_of(&disk, path, facts).map_err(named)? else { return Ok(()) };
                 let mut entries = self.entries();
-                let number = entries.add(path, facts.is_dir());
+                let number = entries.add(path, Kind::of(facts));
                 let number = number.ok_or_else(|| io::Error::other("there are too many files"))?;
                 if let Some(first) = links.first(facts, number).and_then(|first| entries.path(first)) {
                     stat.linkname = utf8(&first).map_err(named)?;
@@ -211,12 +214,11 @@ impl Copying {
             let packet = Packet { r#type: PacketType::PacketData.into(), id, data, ..Packet::default() };
             to.blocking_send(Ok(packet)).map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))
         };
-        let path = self.entries().path(id);
+        let path = self.entries().file(id);
         let sent = match path {
-            Some(path) => {
-                let disk = self.shared.root.join(path);
-                send_bytes(&disk, &send).map_err(|error| about(&disk, error))
-            }
+            Some(path) => open_inside(&self.shared.root, &path)
+                .and_then(|file| send_bytes(file, &send))
+                .map_err(|error| about(&self.shared.root.join(path), error)),
             None => Err(io::Error::other(format!("the daemon asked for file {id}, and there is none"))),
         };
         if let Err(error) = sent
@@ -232,10 +234,23 @@ impl Copying {
     }
 }
 
+/// Opens a file of a directory, and nothing else: since it was told of, it or a directory on the way to it may have become
+/// a link that leads anywhere, or a pipe that nobody writes into.
+fn open_inside(root: &Path, path: &Path) -> io::Result<File> {
+    let changed = || io::Error::other("it is not the file any more that it was when the build began");
+    let opened = OpenOptions::new().read(true).custom_flags(O_NOFOLLOW | O_NONBLOCK).open(root.join(path));
+    let file = opened.map_err(|error| match error.raw_os_error() {
+        Some(ELOOP) => changed(),
+        _ => error,
+    })?;
+    let mut above = path.ancestors().skip(1).filter(|above| !above.as_os_str().is_empty());
+    let is_inside = above.all(|above| root.join(above).symlink_metadata().is_ok_and(|facts| facts.is_dir()));
+    if is_inside && file.metadata()?.is_file() { Ok(file) } else { Err(changed()) }
+}
+
 /// Sends a file as it is, up to the length it has now: one that is written to all the time has an end as well. One that
 /// becomes shorter meanwhile is an error, since half of it would be in the image.
-fn send_bytes(path: &Path, send: &dyn Fn(Vec<u8>) -> io::Result<()>) -> io::Result<()> {
-    let mut file = std::fs::File::open(path)?;
+fn send_bytes(mut file: File, send: &dyn Fn(Vec<u8>) -> io::Result<()>) -> io::Result<()> {
     let mut left = file.metadata()?.len();
     while left > 0 {
         let room = usize::try_from(left).map_or(CHUNK, |left| left.min(CHUNK));
@@ -248,4 +263,78 @@ fn send_bytes(path: &Path, send: &dyn Fn(Vec<u8>) -> io::Result<()>) -> io::Resu
         send(chunk)?;
     }
     send(Vec::new())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    /// A context with a secret beside it.
+    struct Place(PathBuf);
+
+    impl Place {
+        fn new() -> Self {
+            let root = std::env::temp_dir().join(format!("beanline-test-{}", uuid::Uuid::new_v4()));
+            std::fs::create_dir_all(root.join("context/d")).unwrap();
+            std::fs::write(root.join("secret"), "not for you").unwrap();
+            for file in ["a", "d/b", "e"] {
+                std::fs::write(root.join("context").join(file), "bytes").unwrap();
+            }
+            symlink("../secret", root.join("context/link")).unwrap();
+            Self(root)
+        }
+
+        /// What is answered when the daemon asks for an entry: its bytes, or why not.
+        fn answer(&self, copying: &Copying, number: u32) -> Result<String, String> {
+            let (to, mut packets) = mpsc::channel(8);
+            copying.send_file(number, &to);
+            drop(to);
+            let mut bytes = Vec::new();
+            while let Some(Ok(packet)) = packets.blocking_recv() {
+                let text = packet.data.clone();
+                match packet.r#type() {
+                    PacketType::PacketErr => return Err(String::from_utf8(text).unwrap()),
+                    _ => bytes.extend(text),
+                }
+            }
+            Ok(String::from_utf8(bytes).unwrap())
+        }
+    }
+
+    impl Drop for Place {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn only_files_that_were_told_of_are_sent_and_no_link_leads_out_of_the_context() {
+        let place = Place::new();
+        let context = place.0.canonicalize().unwrap().join("context");
+        let copying =
+            Copying { shared: Shared::new(context.clone()), wanted: Wanted::default(), entries: Mutex::default() };
+        let (to, mut told) = mpsc::channel(64);
+        copying.tell(&to);
+        let mut names = Vec::new();
+        while let Ok(Ok(Packet { stat: Some(stat), .. })) = told.try_recv() {
+            names.push(stat.path);
+        }
+        assert_eq!(names, ["a", "d", "d/b", "e", "link"]);
+        let answer = |number| place.answer(&copying, number);
+        assert_eq!([answer(0), answer(2)], [Ok("bytes".to_owned()), Ok("bytes".to_owned())]);
+        for number in [1, 4, 5, u32::MAX] {
+            assert!(answer(number).unwrap_err().contains("there is none"), "{number}");
+        }
+
+        std::fs::remove_file(context.join("a")).unwrap();
+        symlink("../secret", context.join("a")).unwrap();
+        std::fs::rename(context.join("d"), place.0.join("moved")).unwrap();
+        symlink("../moved", context.join("d")).unwrap();
+        for number in [0, 2] {
+            assert!(answer(number).unwrap_err().contains("not the file any more"), "{number}");
+        }
+        assert_eq!(answer(3), Ok("bytes".to_owned()));
+    }
 }

@@ -149,6 +149,14 @@ fn image(text: &str) -> Result<String, Wrong> {
     Ok(text.to_owned())
 }
 
+/// Why there is one context: the request that builds an image names no further ones (moby, `api/types/build`).
+pub(super) fn no_contexts() -> Wrong {
+    Wrong::new(
+        "is set, but the engine's build API has no place for named contexts",
+        "use `COPY --from=IMAGE`, or put the directories under one `context`",
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

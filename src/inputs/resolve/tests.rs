@@ -111,12 +111,22 @@ fn the_event_picks_the_part_of_the_story() {
 
 #[test]
 fn what_is_not_built_yet_is_said_in_a_sentence() {
-    if let Some(later) = INPUTS.iter().find(|input| !input.built) {
-        let (name, variable) = (later.name, format!("BEANLINE_{}", later.name.to_uppercase()));
+    let not_offered = INPUTS.iter().filter(|input| !input.built && input.name != "build_contexts");
+    for (name, variable) in not_offered.map(|later| (later.name, format!("BEANLINE_{}", later.name.to_uppercase()))) {
         let told = format!("{variable} is set, but `{name}` is not built yet: leave it out");
         assert_eq!(only_problem(&[(&variable, "x")]), told);
     }
     assert_eq!(plan(&[("BEANLINE_SERVICES", "none"), ("BEANLINE_ON_BUSY", "fail")]).run, RunKind::Pipeline);
+}
+
+#[test]
+fn named_contexts_are_refused_with_the_reason_and_beside_everything_else() {
+    let told = "BEANLINE_BUILD_CONTEXTS is set, but the engine's build API has no place for named contexts: use \
+                `COPY --from=IMAGE`, or put the directories under one `context`";
+    assert_eq!(only_problem(&[("BEANLINE_BUILD_CONTEXTS", "lib=../lib")]), told);
+    plan(&[("BEANLINE_BUILD_CONTEXTS", "none")]);
+    let both = [NEEDED, &[("BEANLINE_BUILD_CONTEXTS", "lib=../lib"), ("BEANLINE_PORT", "x")]].concat();
+    assert_eq!(plan_of(&both, &CiFacts::default()).unwrap_err().len(), 2);
 }
 
 #[test]

@@ -22,6 +22,8 @@ fn the_first_sentence_is_the_state_of_the_world() {
     assert_eq!(first(deployed(), []), "live serves version 42 at http://shop.local/",);
     let tested = [finish(End::Tested, Vec::new())];
     assert_eq!(first(story_until(Stage::Push), tested), "the image passed its tests; nothing was pushed or deployed");
+    let untested = first(story_until(Stage::UnitTest), [finish(End::Tested, Vec::new())]);
+    assert_eq!(untested, "the image was built, and not tested; nothing was pushed or deployed");
     let pushed = [finish(End::Pushed, Vec::new())];
     assert_eq!(
         first(story_until(Stage::Deploy), pushed),

@@ -30,6 +30,9 @@ pub fn world(story: &Story) -> String {
     match end {
         End::Deployed if known.is_as_before => format!("{}: nothing had to be deployed", serves_ours(&known)),
         End::Deployed => serves_ours(&known),
+        End::Tested if !is_tested(story) => {
+            "the image was built, and not tested; nothing was pushed or deployed".to_owned()
+        }
         End::Tested => "the image passed its tests; nothing was pushed or deployed".to_owned(),
         End::Pushed => match &known.pushed {
             Some((image, tag, _)) => {
@@ -53,6 +56,12 @@ pub fn world(story: &Story) -> String {
         }
         End::Failed(_) | End::RolledBack(_) | End::Cancelled(_) => after_a_stop(story, &known),
     }
+}
+
+/// Whether anything of the image was asked about before it would be pushed.
+fn is_tested(story: &Story) -> bool {
+    let asks = |stage: &StageStory| matches!(stage.key.stage, Stage::UnitTest | Stage::AcceptanceContainer);
+    story.stages.iter().any(|stage| asks(stage) && stage.state == State::Passed)
 }
 
 /// A candidate that passed is there for somebody to promote.

@@ -31,16 +31,11 @@ pub async fn build(cx: &StageCx, plan: &Plan, checked: &Checked) -> Result<(), F
 ///
 /// # Errors
 /// Its registry refuses, or it takes too long.
-pub async fn fetch(
-    cx: &StageCx,
-    plan: &Plan,
-    checked: &Checked,
-    sdk: Option<&aws_config::SdkConfig>,
-) -> Result<(), Fault> {
+pub async fn fetch(cx: &StageCx, plan: &Plan, checked: &Checked) -> Result<(), Fault> {
     if let (TestsIn::Image(image), true) = (&plan.acceptance.runs_in, has_tests(plan)) {
         let (docker, image) = (checked.docker()?, image.as_str());
         if docker.image(image).await?.is_none() {
-            services::pull(cx, docker, plan, sdk, image, "the image of the acceptance tests").await?;
+            services::pull(cx, docker, &checked.logins, image, "the image of the acceptance tests").await?;
         }
         // It is fetched once.
         let _ = checked.tests_in.set(image.to_owned());

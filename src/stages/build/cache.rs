@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use chrono::Utc;
 
 use super::dockerfile::Dockerfile;
-use crate::docker::{Archive, BuildRequest, Docker};
+use crate::docker::{Archive, BuildRequest, Docker, leaves_out, part_of};
 use crate::engine::StageCx;
 use crate::engine::undo::Undo;
 use crate::fault::Fault;
@@ -130,9 +130,14 @@ pub fn check(recipe: &Recipe, path: &Path) -> Result<(), Fault> {
         None => file,
     };
     let Ok(inside) = whole.strip_prefix(&context) else { return Ok(()) };
-    if crate::docker::leaves_out(&recipe.context, &recipe.dockerfile, inside)? {
-        return Ok(());
-    }
+    let part = part_of(inside);
+    let leaves_out = |path: &Path| leaves_out(&recipe.context, &recipe.dockerfile, path);
+    let inside = match (leaves_out(inside)?, leaves_out(&part)?) {
+        (true, true) => return Ok(()),
+        (false, _) => inside,
+        // What a killed run left of it would be sent.
+        (true, false) => &part,
+    };
     Err(Fault::new(format!("{} lies in the build context", path.display()))
         .cause("`cache_archive` would be sent to the engine as a part of its own image")
         .hint(format!("write `{}` into .dockerignore, or keep the file outside of `context`", inside.display())))
@@ -156,13 +161,14 @@ mod tests {
         let root = std::env::temp_dir().join(format!("beanline-test-{}", uuid::Uuid::new_v4()));
         std::fs::create_dir_all(root.join("app")).unwrap();
         std::fs::write(root.join("app/Dockerfile"), "FROM scratch\n").unwrap();
-        std::fs::write(root.join("app/.dockerignore"), ".cache\n").unwrap();
+        std::fs::write(root.join("app/.dockerignore"), ".cache\n*.whole\n").unwrap();
         let recipe = Recipe { context: root.join("app"), dockerfile: "Dockerfile".into(), ..Recipe::default() };
-        let checked =
-            ["cache.tar", "app/.cache/cache.tar", "app/sub/cache.tar"].map(|path| check(&recipe, &root.join(path)));
+        let checked = ["cache.tar", "app/.cache/cache.tar", "app/sub/cache.tar", "app/cache.whole"]
+            .map(|path| check(&recipe, &root.join(path)));
         std::fs::remove_dir_all(&root).unwrap();
-        let [outside, ignored, sent] = checked;
+        let [outside, ignored, sent, sent_by_half] = checked;
         assert!(outside.is_ok() && ignored.is_ok());
         assert!(sent.unwrap_err().hints()[0].contains("`sub/cache.tar`"));
+        assert!(sent_by_half.unwrap_err().hints()[0].contains("`cache.whole.part`"));
     }
 }

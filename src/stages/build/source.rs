@@ -1,5 +1,6 @@
 //! The Dockerfile as a file of the repository: what is wrong with a build is said at its line.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::dockerfile::Dockerfile;
@@ -8,6 +9,7 @@ use super::place::line_of;
 use crate::engine::StageCx;
 use crate::engine::event::{Fact, Flaw};
 use crate::fault::{Fault, Spot};
+use crate::image::Repository;
 use crate::inputs::Recipe;
 
 /// Warnings about secrets that are worth a line each.
@@ -54,6 +56,14 @@ impl Source {
         ))
     }
 
+    /// The registries that its base images come from, where no argument is a part of their names.
+    pub fn hosts(&self) -> Vec<String> {
+        let bases = self.file.stages.iter().map(|stage| stage.base.as_str());
+        let images = bases.filter(|base| !base.contains('$') && *base != "scratch" && self.file.find(base).is_none());
+        let hosts = images.filter_map(|image| Some(Repository::of_image(image).ok()?.host().to_owned()));
+        hosts.collect::<BTreeSet<String>>().into_iter().collect()
+    }
+
     /// A failed build, with the line of the Dockerfile where it failed.
     pub fn located(&self, cx: &StageCx, fault: Fault) -> Fault {
         let line = match fault.spot() {
@@ -85,6 +95,14 @@ fn in_repository(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_registries_of_base_images_are_told() {
+        let text = "ARG A=x\nFROM quay.io/team/base:1 AS one\nFROM one\nFROM Debian\nFROM scratch\nFROM r.example.com/$A\n\
+                    FROM debian:12\nFROM 127.0.0.1:5000/base@sha256:00\n";
+        let source = Source { file: Dockerfile::read(text), path: String::new() };
+        assert_eq!(source.hosts(), ["127.0.0.1:5000", "docker.io", "quay.io"]);
+    }
 
     #[test]
     fn a_path_is_that_of_the_repository() {

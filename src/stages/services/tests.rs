@@ -13,6 +13,7 @@ use crate::engine::event::{EventKind, Outcome, Stage};
 use crate::engine::{Engine, EventReceiver, Perform, events};
 use crate::inputs::resolve::{Surroundings, resolve};
 use crate::inputs::{CiFacts, RawInputs};
+use crate::stages::logins::Logins;
 
 const BUSYBOX: &str = "/bin/busybox";
 
@@ -300,7 +301,7 @@ async fn without_services_nothing_is_made() {
 async fn an_image_that_is_not_there_is_pulled_or_named() {
     let Some(bench) = Bench::new("a: {image: IMAGE}\nb: {image: '127.0.0.1:1/none:1'}").await else { return };
     let fetched = async |plan: &Plan| {
-        let work = async |cx: &StageCx| fetch(cx, &bench.docker, plan, None).await;
+        let work = async |cx: &StageCx| fetch(cx, &bench.docker, plan, &Logins::of(plan, None)).await;
         let _ = bench.engine.stage(Stage::Build, Duration::from_secs(120), work).await;
         bench.told().await.0
     };
