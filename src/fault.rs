@@ -130,6 +130,15 @@ impl fmt::Debug for Fault {
 
 impl Error for Fault {}
 
+/// The beginning of a long text, so many letters of it. The dots behind it tell the mask that a secret may end there in its
+/// middle.
+pub fn cut(text: &str, longest: usize) -> String {
+    match text.char_indices().nth(longest) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::Fault;

@@ -12,19 +12,21 @@ use crate::cloud::Cloud;
 use crate::docker::Docker;
 use crate::engine::cancel::Cancel;
 use crate::engine::event::{End, EventKind, Stage};
+use crate::engine::undo::Undo;
 use crate::engine::{self, Engine, StageCx};
 use crate::environment::{Environment, daemon, local_directory, variable};
 use crate::exit::Exit;
 use crate::fault::Fault;
+use crate::inputs::problem::{self, Problem};
 use crate::inputs::resolve::{self, Surroundings};
 use crate::inputs::{
     BeanstalkPlan, CiFacts, CloudKind, OnBusy, Plan, RawInputs, ReportKind, ReportPlan, RunKind, SitePlan, Strategy,
     files,
 };
 use crate::local::LocalCloud;
-use crate::report::{self, Report};
+use crate::report::{self, ConsoleStyle, Report};
 use crate::stages::check::open_site;
-use crate::stages::sweep::sweep;
+use crate::stages::sweep::{sweep, sweep_beside};
 use crate::start;
 
 /// The name under which the image has the binary a second time, for `post-entrypoint`.
@@ -43,9 +45,9 @@ pub fn note_run(environment: &Environment, run_id: &str) {
 }
 
 /// Tells the post step that nothing is left to do, unless the run was stopped or left something.
-pub fn note_end(environment: &Environment, exit: Exit) {
+pub fn note_end(environment: &Environment, exit: Exit, left: &[Undo]) {
     let may_have_left = [Exit::Unexpected, Exit::CleanUpFailed, Exit::NeedsHuman, Exit::Interrupted, Exit::Terminated];
-    if !may_have_left.contains(&exit) {
+    if left.is_empty() && !may_have_left.contains(&exit) {
         note(environment, ENDED, "true");
     }
 }
@@ -66,19 +68,29 @@ pub async fn run(environment: Environment) -> Exit {
     let ci = CiFacts::detect(raw.variables(), &files::read_text);
     let style = start::style(&raw, &ci);
     let around = Surroundings { ci: &ci, local_registry: start::NO_REGISTRY_YET, read_file: &files::read_text };
-    // A run with such inputs has changed nothing, and has said why.
-    let Ok(plan) = resolve::resolve(&raw, &around) else { return Exit::Done };
-    let (events, receiver) = engine::events();
-    let report = tokio::spawn(Report::new(&log_alone(&plan.report), &plan.name, &plan.ci, style).run(receiver));
-    let cancel = Cancel::listen(LIMIT).unwrap_or_else(|_| Cancel::never());
-    let perform: engine::Perform = Rc::new(|_, _| Box::pin(async { Ok(()) }));
-    let engine = Engine::new(events, cancel, perform);
-    let about = format!("what {} left", plan.name);
-    engine.events().emit(EventKind::RunStarted { about, stages: vec![Stage::CleanUp.into()] });
-    let (end, exit) = if plan.ci.job.is_none() {
-        engine.skip(Stage::CleanUp, "nothing tells this job from others: what a killed run left is for the next run");
-        (End::CleanedUp, Exit::Done)
-    } else {
+    let plan = match resolve::resolve(&raw, &around) {
+        Ok(plan) => plan,
+        // A run with such inputs has changed nothing, and has said why.
+        Err(_) if variable(&environment, &format!("STATE_{RUN}")).is_none() => return Exit::Done,
+        Err(problems) => {
+            let report = resolve::report_alone(&raw, &around);
+            return tell(&report, "an earlier step", &ci, style, async |engine: &Engine| {
+                let work = async |cx: &_| put_right_blindly(cx, &report, &ci, &environment, &problems).await;
+                let stopped = engine.stage(Stage::CleanUp, LIMIT, work).await.err();
+                let end =
+                    stopped.and_then(|stopped| stopped.cancelled).map_or(End::Failed(Stage::CleanUp), End::Cancelled);
+                (end, Exit::BadInput)
+            })
+            .await;
+        }
+    };
+    let (report, name, plan_ci) = (plan.report.clone(), plan.name.clone(), plan.ci.clone());
+    tell(&report, &name, &plan_ci, style, async |engine: &Engine| {
+        if plan_ci.job.is_none() {
+            let why = "nothing tells this job from others: what a killed run left is for the next run";
+            engine.skip(Stage::CleanUp, why);
+            return (End::CleanedUp, Exit::Done);
+        }
         let work = async |cx: &_| put_right(cx, &raw, &ci, plan, &environment).await;
         match engine.stage(Stage::CleanUp, LIMIT, work).await {
             Ok(()) => (End::CleanedUp, Exit::Done),
@@ -88,11 +100,60 @@ pub async fn run(environment: Environment) -> Exit {
                 (end, exit)
             }
         }
-    };
+    })
+    .await
+}
+
+/// Tells the one stage that comes after a run, and how it ended.
+async fn tell(
+    report: &ReportPlan,
+    name: &str,
+    ci: &CiFacts,
+    style: ConsoleStyle,
+    work: impl AsyncFnOnce(&Engine) -> (End, Exit),
+) -> Exit {
+    let (events, receiver) = engine::events();
+    let report = tokio::spawn(Report::new(&log_alone(report), name, ci, style).run(receiver));
+    let cancel = Cancel::listen(LIMIT).unwrap_or_else(|_| Cancel::never());
+    let perform: engine::Perform = Rc::new(|_, _| Box::pin(async { Ok(()) }));
+    let engine = Engine::new(events, cancel, perform);
+    let about = format!("what {name} left");
+    engine.events().emit(EventKind::RunStarted { about, stages: vec![Stage::CleanUp.into()] });
+    let (end, exit) = work(&engine).await;
     engine.events().emit(EventKind::RunFinished { end, exit, left: Vec::new() });
     // A report that broke has said so.
     let _ = report.await;
     exit
+}
+
+/// Engine and check runs of a run whose inputs cannot be read any more: what it left at its site is not known.
+///
+/// # Errors
+/// Always: what is wrong with the inputs.
+async fn put_right_blindly(
+    cx: &StageCx,
+    report: &ReportPlan,
+    ci: &CiFacts,
+    environment: &Environment,
+    problems: &[Problem],
+) -> Result<(), Fault> {
+    if let (Some(job), Ok(docker)) = (ci.job.as_deref(), Docker::connect(&daemon(environment)).await) {
+        let ours = uuid::Uuid::new_v4().simple().to_string();
+        sweep_beside(cx, &docker, &ours, Some(job), chrono::Utc::now().timestamp()).await;
+    }
+    if ci.job.is_some() {
+        complete_check_runs(cx, report, ci).await;
+    }
+    Err(problem::fault(problems)
+        .cause("the run began with inputs that could be read: a file or a variable that they name has changed since")
+        .hint("what the run left at its site was not looked for: the next run of this application puts it right"))
+}
+
+async fn complete_check_runs(cx: &StageCx, report: &ReportPlan, ci: &CiFacts) {
+    if let Some(github) = report.github.as_ref().filter(|_| writes_check_runs(report)) {
+        let completed = report::complete_left_open(github, ci).await;
+        completed.unwrap_or_else(|fault| cx.warn(format!("check runs may be left open: {fault}")));
+    }
 }
 
 /// The engine, then the check runs, then the site: what takes longest comes last.
@@ -119,10 +180,7 @@ async fn put_right(
     if let Some(docker) = &docker {
         sweep(cx, docker, &plan, chrono::Utc::now().timestamp()).await;
     }
-    if let Some(github) = plan.report.github.as_ref().filter(|_| writes_check_runs(&plan.report)) {
-        let completed = report::complete_left_open(github, &plan.ci).await;
-        completed.unwrap_or_else(|fault| cx.warn(format!("check runs may be left open: {fault}")));
-    }
+    complete_check_runs(cx, &plan.report, &plan.ci).await;
     let next = |fault: Fault| fault.hint("the next run of this application puts right what is left");
     let (cloud, run) = (cloud.map_err(next)?, variable(environment, &format!("STATE_{RUN}")));
     let changes_sites = !matches!(plan.run, RunKind::Test | RunKind::Push | RunKind::Check);
@@ -168,3 +226,6 @@ fn log_alone(report: &ReportPlan) -> ReportPlan {
         masks: report.masks.iter().cloned().chain(token).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,6 +18,7 @@ use crate::inputs::{Plan, RunKind};
 use crate::pipeline;
 use crate::stages::acceptance::Bench;
 use crate::stages::check::{Checked, about};
+use crate::stages::sweep::is_temporary;
 use crate::targets::Site;
 use crate::targets::beanstalk::Survey;
 
@@ -54,6 +55,10 @@ pub fn hands(hands: Rc<Hands>) -> Perform {
                 return match undo {
                     Undo::RemoveContainer { name } => docker.remove_container(&name).await,
                     Undo::RemoveNetwork { name } => docker.remove_network(&name).await,
+                    Undo::RemoveImage { reference } if is_temporary(&reference) => {
+                        docker.remove_freed_image(&reference).await
+                    }
+                    // Others' containers may be of it too: it goes with the last of them.
                     Undo::RemoveImage { reference } => docker.remove_image(&reference).await,
                     _ => Ok(()),
                 };
@@ -145,8 +150,8 @@ pub fn stages_of(plan: &Plan) -> Vec<StageKey> {
     stages.iter().copied().map(StageKey::from).collect()
 }
 
-/// Tells the story to its end, whatever the end is, and says which one it was.
-pub async fn run(run: &Run<'_>, connected: Option<Docker>) -> Exit {
+/// Tells the story to its end, whatever the end is, and says which one it was, and what could not be removed.
+pub async fn run(run: &Run<'_>, connected: Option<Docker>) -> (Exit, Vec<Undo>) {
     let (plan, engine) = (run.plan, run.engine);
     let stages = stages_of(plan);
     let about = about(plan);
@@ -183,6 +188,6 @@ pub async fn run(run: &Run<'_>, connected: Option<Docker>) -> Exit {
         Err(Stopped { key, timed_out, .. }) => (End::Failed(key.stage), timed_out),
     };
     let exit = end.exit(timed_out);
-    engine.events().emit(EventKind::RunFinished { end, exit, left });
-    exit
+    engine.events().emit(EventKind::RunFinished { end, exit, left: left.clone() });
+    (exit, left)
 }

@@ -8,6 +8,7 @@ use crate::cloud::Cloud;
 use crate::docker::Docker;
 use crate::engine::cancel::{Cancel, CancelReason};
 use crate::engine::event::{End, EventKind, Stage};
+use crate::engine::undo::Undo;
 use crate::engine::{self, Engine, Events};
 use crate::environment::{Environment, daemon, local_directory, variable};
 use crate::exit::Exit;
@@ -27,12 +28,13 @@ const AT_ONCE: Duration = Duration::from_secs(60);
 
 /// Runs what the environment asks for.
 pub async fn run(environment: Environment) -> Exit {
-    let exit = run_to_end(&environment).await;
-    post::note_end(&environment, exit);
+    let (exit, left) = run_to_end(&environment).await;
+    post::note_end(&environment, exit, &left);
     exit
 }
 
-async fn run_to_end(environment: &Environment) -> Exit {
+/// How it ended, and what could not be removed.
+async fn run_to_end(environment: &Environment) -> (Exit, Vec<Undo>) {
     let raw = RawInputs::read(environment.iter().cloned());
     let ci = CiFacts::detect(raw.variables(), &files::read_text);
     let style = style(&raw, &ci);
@@ -41,17 +43,17 @@ async fn run_to_end(environment: &Environment) -> Exit {
     let told = |ending| tell(resolve::report_alone(&raw, &around), &ci, style, ending);
     let plan = match resolve::resolve(&raw, &around) {
         Ok(plan) => plan,
-        Err(problems) => return told(Ending::Refused(problem::fault(&problems), Exit::BadInput)).await,
+        Err(problems) => return (told(Ending::Refused(problem::fault(&problems), Exit::BadInput)).await, Vec::new()),
     };
     // From here on something may take its time, and as the first process of a container nobody else ends us.
     let cancel = Cancel::listen(plan.timeout).unwrap_or_else(|_| Cancel::never());
     let opened = tokio::select! {
         opened = open(&raw, &ci, plan, environment) => opened,
-        reason = cancel.outranking(None) => return told(Ending::Cancelled(cancel, reason)).await,
+        reason = cancel.outranking(None) => return (told(Ending::Cancelled(cancel, reason)).await, Vec::new()),
     };
     match opened {
         Ok((plan, cloud, docker)) => go(&plan, &cloud, docker, cancel, style, environment).await,
-        Err(fault) => told(Ending::Refused(fault, Exit::NotReady)).await,
+        Err(fault) => (told(Ending::Refused(fault, Exit::NotReady)).await, Vec::new()),
     }
 }
 
@@ -101,7 +103,7 @@ async fn go(
     cancel: Cancel,
     style: ConsoleStyle,
     environment: &Environment,
-) -> Exit {
+) -> (Exit, Vec<Undo>) {
     post::note_run(environment, &plan.run_id);
     let (events, receiver) = engine::events();
     let report = Report::new(&plan.report, &plan.name, &plan.ci, style).named(&plan.run_id, plan.timeout);
@@ -110,10 +112,10 @@ async fn go(
     let engine = Engine::new(events, cancel, run::hands(hands.clone()));
     let (daemon, labels) = (daemon(environment), stages::labels(plan));
     let run = Run { plan, cloud, daemon: &daemon, engine: &engine, hands: &hands, labels };
-    let exit = run::run(&run, docker).await;
+    let ended = run::run(&run, docker).await;
     // A report that broke has said so; it does not change the result.
     let _ = report.await;
-    exit
+    ended
 }
 
 /// How a run ends before it begins.

@@ -8,7 +8,7 @@ use bollard::models::{
 };
 
 use super::Labels;
-use crate::fault::Fault;
+use crate::fault::{Fault, cut};
 use crate::image::Digest;
 
 /// Longest words of a health check that are passed on, in letters.
@@ -150,9 +150,12 @@ impl ContainerFacts {
 fn last_words(health: &Health) -> Option<String> {
     let last = health.log.as_ref()?.last()?;
     let said = last.output.as_deref().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
-    let said: String = said.chars().take(LONGEST_WORDS).collect();
     let code = last.exit_code.unwrap_or_default();
-    Some(if said.is_empty() { format!("exit code {code}") } else { format!("exit code {code}: {said}") })
+    Some(if said.is_empty() {
+        format!("exit code {code}")
+    } else {
+        format!("exit code {code}: {}", cut(&said, LONGEST_WORDS))
+    })
 }
 
 /// `80` out of `80/tcp`; nothing out of `53/udp`.
@@ -173,7 +176,20 @@ fn published(ports: PortMap) -> HashMap<u16, u16> {
 
 #[cfg(test)]
 mod tests {
+    use bollard::models::HealthcheckResult;
+
     use super::*;
+
+    #[test]
+    fn words_of_a_health_check_that_are_cut_end_in_an_ellipsis() {
+        let said = |output: &str| {
+            let result = HealthcheckResult { output: Some(output.to_owned()), ..HealthcheckResult::default() };
+            last_words(&Health { log: Some(vec![result]), ..Health::default() }).unwrap()
+        };
+        assert_eq!((said(" not\ntoday "), said("")), ("exit code 0: not today".into(), "exit code 0".into()));
+        let cut = said(&"ä".repeat(LONGEST_WORDS + 1));
+        assert!(cut.ends_with("ä…") && cut.chars().filter(|letter| *letter == 'ä').count() == LONGEST_WORDS, "{cut}");
+    }
 
     #[test]
     fn an_id_is_the_configurations_digest_in_one_store_and_the_manifests_in_the_other() {

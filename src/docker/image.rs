@@ -1,6 +1,7 @@
 //! Images: looked at, named, pulled, imported, removed.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bollard::auth::DockerCredentials;
 use bollard::errors::Error;
@@ -8,14 +9,18 @@ use bollard::query_parameters::{CreateImageOptions, ListImagesOptions, RemoveIma
 use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt};
 
-use super::again::{again, is_labelled, or_none};
-use super::refusal::status;
+use super::again::{again, failure, is_labelled, or_none};
+use super::refusal::{refused, status};
 use super::{Docker, ImageFacts, ImageStore, Labels, Login};
+use crate::engine::retry::{Attempts, Failure, Policy};
 use crate::fault::Fault;
 use crate::image::{Digest, Repository, TaggedRef};
 
 /// The name under which docker keeps Docker Hub's login.
 const DOCKER_HUB_LOGIN: &str = "https://index.docker.io/v1/";
+
+/// How long an image may be in use by a container that is being removed.
+const FREED_WITHIN: Duration = Duration::from_secs(10);
 
 impl Docker {
     /// What the daemon knows about an image; `None` when it has no such image.
@@ -85,6 +90,28 @@ impl Docker {
             }
         });
         removed.await
+    }
+
+    /// [`Docker::remove_image`] of an image whose containers are being removed: the daemon may still be at it, so that it is
+    /// asked for again, for some seconds.
+    ///
+    /// # Errors
+    /// A container uses it still; the daemon refuses.
+    pub async fn remove_freed_image(&self, reference: &str) -> Result<(), Fault> {
+        let what = format!("could not remove image {reference}");
+        let mut attempts = Attempts::new(Policy::within(FREED_WITHIN));
+        loop {
+            match or_none(self.client.remove_image(reference, None::<RemoveImageOptions>, None).await) {
+                Ok(_) => return Ok(()),
+                Err(error) => {
+                    let failed = match status(&error) {
+                        Some(409) => Failure::Passing(refused(&what, error)),
+                        _ => failure(&what, error, attempts.number()),
+                    };
+                    attempts.after(failed, |_| ()).await?;
+                }
+            }
+        }
     }
 
     /// All names of images that begin with `prefix`, such as `127.0.0.1:5000/`.

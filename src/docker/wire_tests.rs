@@ -236,3 +236,19 @@ async fn a_push_whose_login_ran_out_under_it_is_begun_again_and_follows_its_laye
     let said = said.into_inner();
     assert!(said[0].contains("is begun again") && said[1] == "1 of 1 layer sent (0.0 MB), 0 there already", "{said:?}");
 }
+
+#[tokio::test]
+async fn an_image_that_a_container_uses_stays_or_is_asked_for_until_that_is_gone() {
+    const REMOVE: &str = "DELETE /images/i";
+    let used = || Say(409, r#"{"message":"conflict: container c1 is using its referenced image"}"#.into());
+    let fake = Fake::start(move |_, count| if count < 3 { used() } else { Say(200, "[]".into()) }).await;
+    fake.docker.remove_image("i").await.unwrap();
+    assert_eq!(fake.count(REMOVE), 1);
+    fake.docker.remove_freed_image("i").await.unwrap();
+    assert_eq!(fake.count(REMOVE), 3);
+
+    let refusing = Fake::start(|_, _| Say(400, r#"{"message":"no such name"}"#.into())).await;
+    assert!(refusing.docker.remove_freed_image("i").await.unwrap_err().to_string().contains("no such name"));
+    let gone = Fake::start(|_, _| missing()).await;
+    gone.docker.remove_freed_image("i").await.unwrap();
+}

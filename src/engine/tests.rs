@@ -23,8 +23,8 @@ fn engine() -> (Engine, EventReceiver, Rc<RefCell<Vec<Undo>>>) {
     engine_with(Cancel::never())
 }
 
-/// An engine whose undos are written down when they are done; the one named `stuck` fails, `slow` takes a moment and
-/// `endless` never ends.
+/// An engine whose undos are written down when they are done; the one named `stuck` fails, `slow` takes a moment, `busy`
+/// takes a minute and a half, and `endless` never ends.
 fn engine_with(cancel: Cancel) -> (Engine, EventReceiver, Rc<RefCell<Vec<Undo>>>) {
     let done = Rc::new(RefCell::new(Vec::new()));
     let seen = done.clone();
@@ -34,6 +34,9 @@ fn engine_with(cancel: Cancel) -> (Engine, EventReceiver, Rc<RefCell<Vec<Undo>>>
             let stuck = undo == container("stuck");
             if undo == container("slow") {
                 pause(Duration::from_millis(100)).await;
+            }
+            if undo == container("busy") {
+                pause(Duration::from_secs(90)).await;
             }
             if undo == container("endless") {
                 std::future::pending::<()>().await;
@@ -124,6 +127,35 @@ async fn a_stage_that_takes_too_long_is_stopped_and_cleaned_up() {
     let told = told(engine, receiver).await;
     let Some(EventKind::StageFinished { outcome: Outcome::Failed(fault), .. }) = told.last() else { panic!("no end") };
     assert_eq!(fault.what(), "unit test did not end within 50 ms");
+}
+
+#[tokio::test]
+async fn what_a_stage_could_not_remove_is_tried_again_at_the_end_and_then_left() {
+    let (engine, receiver, done) = engine();
+    let stage = async |cx: &super::StageCx| {
+        ["helper", "stuck"].map(container).into_iter().for_each(|undo| cx.cleanup(undo));
+        Ok(())
+    };
+    assert!(engine.stage(Stage::UnitTest, LONG, stage).await.is_ok());
+    let at_first = done.borrow().len();
+    assert_eq!(engine.unwind().await, [container("stuck")]);
+    assert!(done.borrow()[at_first..].iter().all(|undo| *undo == container("stuck")) && done.borrow().len() > at_first);
+    let told = told(engine, receiver).await;
+    assert!(told.iter().any(|kind| matches!(kind, EventKind::Undone { error: Some(_), .. })), "the report names it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_daemon_may_take_two_minutes_over_a_container() {
+    let (engine, receiver, done) = engine();
+    let stage = async |cx: &super::StageCx| {
+        cx.cleanup(container("busy"));
+        Ok(())
+    };
+    assert!(engine.stage(Stage::UnitTest, LONG, stage).await.is_ok());
+    assert_eq!(*done.borrow(), [container("busy")]);
+    assert!(engine.unwind().await.is_empty());
+    let told = told(engine, receiver).await;
+    assert!(!told.iter().any(|kind| matches!(kind, EventKind::StageWarning { .. })));
 }
 
 #[tokio::test]

@@ -18,6 +18,8 @@ pub(super) struct Limits {
     pub undo: Duration,
     /// One removal after a stage, or of what was only needed during the run.
     pub cleanup: Duration,
+    /// The same of a container: a busy daemon takes its time over those.
+    pub container: Duration,
     /// All of it after a signal. GitHub's runner sends SIGINT, SIGTERM 7.5 s later, and kills 2.5 s after that
     /// (actions/runner, `ProcessInvoker.cs`).
     pub after_a_signal: Duration,
@@ -32,9 +34,20 @@ impl Default for Limits {
         Self {
             undo: Duration::from_secs(900),
             cleanup: Duration::from_secs(30),
+            container: Duration::from_secs(120),
             after_a_signal: Duration::from_secs(7),
             at_least: Duration::from_secs(3),
             in_flight: Duration::from_millis(500),
+        }
+    }
+}
+
+impl Limits {
+    /// How long this removal may take, where there was no signal.
+    fn removal(&self, undo: &Undo) -> Duration {
+        match undo {
+            Undo::RemoveContainer { .. } => self.container,
+            _ => self.cleanup,
         }
     }
 }
@@ -69,7 +82,7 @@ impl Engine {
         let signals = self.cancel.signals().max(1);
         in_order(all, async |undo| {
             let is_told = told.contains(undo);
-            let limit = if is_told { self.limits.undo } else { self.limits.cleanup };
+            let limit = if is_told { self.limits.undo } else { self.limits.removal(undo) };
             let effort = Effort { limit, twice: cut_off.contains(undo), signals };
             if is_told {
                 self.events.emit(EventKind::Undoing { undo: undo.clone() });
@@ -98,14 +111,17 @@ impl Engine {
     }
 
     /// Removes what a stage registered. After a signal there is no time to do that before the rest is undone: it is left
-    /// to [`Engine::unwind`].
+    /// to [`Engine::unwind`], as is what could not be removed.
     pub(super) async fn clean_up_after(&self, cx: &StageCx, dropped: bool) {
         let undos = cx.cleanup.take();
-        let effort = Effort { limit: self.limits.cleanup, twice: dropped, signals: 1 };
         let clean_up = in_order(undos.clone(), async |undo| {
+            let effort = Effort { limit: self.limits.removal(undo), twice: dropped, signals: 1 };
             let removed = self.undo_one(undo, effort).await;
             if let Err(fault) = &removed {
-                cx.warn(format!("could not {undo}: {fault}; do it with: {}", undo.command()));
+                cx.warn(format!(
+                    "could not {undo}: {fault}; it is tried once more at the end, or do it with: {}",
+                    undo.command()
+                ));
             }
             removed.is_ok()
         });
@@ -115,7 +131,7 @@ impl Engine {
                 self.say_cancelling(reason);
                 self.cut_off.extend(undos.into_iter().rev());
             }
-            _ = clean_up => {}
+            left = clean_up => self.cut_off.extend(left.into_iter().rev()),
         }
     }
 

@@ -4,7 +4,7 @@ mod program;
 mod ready;
 
 use super::build::BuiltImage;
-use super::{LAST_LINES, http_check, port_of, services};
+use super::{LAST_LINES, TimeLimit, http_check, port_of, services};
 use crate::docker::{ContainerSpec, Docker, Labels};
 use crate::engine::event::Fact;
 use crate::engine::undo::Undo;
@@ -125,14 +125,16 @@ impl Bench<'_> {
         if !tests.has_tests_on(place) {
             return Ok(());
         }
+        // One for checks and program together: the stage has no more.
+        let limit = TimeLimit::from_now("acceptance_timeout", tests.timeout);
         let checks = http_check::run(cx, prober, &tests.http, url, tests.verify_tls);
-        let checked = tokio::time::timeout(tests.timeout, checks).await.unwrap_or_else(|_| {
+        let checked = tokio::time::timeout_at(limit.until, checks).await.unwrap_or_else(|_| {
             let what = format!("the acceptance checks did not end within {}", in_words(tests.timeout));
             Err(Fault::timed_out(what).hint("raise `acceptance_timeout`, or set `within` for those that take long"))
         });
         checked.map_err(|fault| self.advised(fault, place))?;
         if let (Some(command), Some(docker)) = (&tests.command, self.docker) {
-            let tested = self.run_program(cx, docker, command, place, standpoint, (image, url)).await;
+            let tested = self.run_program(cx, docker, (command, limit), place, standpoint, (image, url)).await;
             tested.map_err(|fault| self.advised(fault, place))?;
         }
         let checks = tests.http.len() + usize::from(tests.command.is_some());

@@ -27,6 +27,8 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::docker::{Docker, Labels};
 use crate::engine::{StageCx, in_words};
 use crate::fault::Fault;
@@ -98,6 +100,30 @@ impl LastLines {
     }
 }
 
+/// Until when tests may run.
+#[derive(Clone, Copy, Debug)]
+struct TimeLimit {
+    /// The input that says how long they may take.
+    input: &'static str,
+    /// What it says.
+    time: Duration,
+    /// When that is over.
+    until: Instant,
+}
+
+impl TimeLimit {
+    /// The time that an input allows, from now on.
+    fn from_now(input: &'static str, time: Duration) -> Self {
+        Self { input, time, until: Instant::now() + time }
+    }
+
+    /// That it is over, and what to do.
+    fn exceeded(self) -> Fault {
+        Fault::timed_out(format!("the tests did not end within {}", in_words(self.time)))
+            .hint(format!("raise `{}` if they need longer", self.input))
+    }
+}
+
 /// Runs a container whose command is a test, within the time that an input allows. `explain` adds what the place knows.
 ///
 /// # Errors
@@ -107,7 +133,7 @@ async fn run_tests_in(
     docker: &Docker,
     container: &str,
     command: &Command,
-    (input, limit): (&str, Duration),
+    limit: TimeLimit,
     explain: impl Fn(Fault) -> Fault,
 ) -> Result<(), Fault> {
     let last = LastLines::default();
@@ -115,10 +141,8 @@ async fn run_tests_in(
         last.push(&line);
         cx.line(line);
     };
-    let Ok(ended) = tokio::time::timeout(limit, docker.run_to_end(container, &hear)).await else {
-        let fault = Fault::timed_out(format!("the tests did not end within {}", in_words(limit)))
-            .hint(format!("raise `{input}` if they need longer"));
-        return Err(explain(fault).lines(last.take()));
+    let Ok(ended) = tokio::time::timeout_at(limit.until, docker.run_to_end(container, &hear)).await else {
+        return Err(explain(limit.exceeded()).lines(last.take()));
     };
     let ended = ended?;
     if ended.code == 0 {

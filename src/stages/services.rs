@@ -6,7 +6,7 @@ mod ready;
 #[cfg(test)]
 mod tests;
 
-use futures_util::future::try_join_all;
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{OnceCell, watch};
 
 use std::time::Duration;
@@ -14,7 +14,7 @@ use std::time::Duration;
 use crate::docker::{ContainerSpec, Docker, Extras, Labels};
 use crate::engine::StageCx;
 use crate::engine::undo::Undo;
-use crate::fault::Fault;
+use crate::fault::{Fault, cut};
 use crate::inputs::{Condition, Plan, ServicePlan};
 use crate::probe::client::Prober;
 
@@ -48,6 +48,8 @@ struct Ground<'a> {
     network: &'a str,
     /// Asks from inside the network; started for the first service that has no health check.
     prober: OnceCell<Prober>,
+    /// How many things the daemon is making for us right now.
+    making: watch::Sender<usize>,
 }
 
 /// How long all services of a stage may take to be ready.
@@ -89,10 +91,9 @@ pub async fn join(
     }
     let names: Vec<&str> = plan.services.iter().map(|service| service.name.as_str()).collect();
     cx.note(format!("starting services: {}", names.join(", ")));
-    let ground = Ground { cx, docker, plan, labels, stage, network, prober: OnceCell::new() };
-    let reached: Vec<_> = plan.services.iter().map(|service| (&*service.name, watch::Sender::new(None))).collect();
-    let starts = plan.services.iter().map(|service| ground.bring_up(service, &reached));
-    try_join_all(starts).await?;
+    let ground =
+        Ground { cx, docker, plan, labels, stage, network, prober: OnceCell::new(), making: watch::Sender::new(0) };
+    ground.bring_all_up().await?;
     for service in &plan.services {
         let container = ground.container(service);
         if let Err(fault) = ground.still_runs(service, &container).await {
@@ -131,6 +132,35 @@ impl Ground<'_> {
         format!("beanline-{}-service-{}-{}", self.stage, service.name, self.plan.run_id)
     }
 
+    /// Starts all services, and waits until each is ready. When one fails, the others are waited for no longer; only what
+    /// is being made is made to its end: cleaning up asks for it once, and would not find it yet.
+    async fn bring_all_up(&self) -> Result<(), Fault> {
+        let services = &self.plan.services;
+        let reached: Vec<_> = services.iter().map(|service| (&*service.name, watch::Sender::new(None))).collect();
+        let mut starts: FuturesUnordered<_> = services.iter().map(|service| self.bring_up(service, &reached)).collect();
+        while let Some(started) = starts.next().await {
+            if let Err(fault) = started {
+                let mut making = self.making.subscribe();
+                tokio::select! {
+                    // It cannot fail: we hold the sender.
+                    _ = making.wait_for(|count| *count == 0) => {}
+                    // What else goes wrong meanwhile is most often the same again.
+                    () = async { while starts.next().await.is_some() {} } => {}
+                }
+                return Err(fault);
+            }
+        }
+        Ok(())
+    }
+
+    /// Does something after which there is more to clean up.
+    async fn make<T>(&self, making: impl Future<Output = T>) -> T {
+        self.making.send_modify(|count| *count += 1);
+        let made = making.await;
+        self.making.send_modify(|count| *count -= 1);
+        made
+    }
+
     /// Starts one service when its turn has come, and waits until it is ready, or has ended where it is meant to.
     async fn bring_up(
         &self,
@@ -146,7 +176,7 @@ impl Ground<'_> {
         let tell = |condition| of(&service.name).map(|own| own.send_replace(Some(condition)));
         let container = self.container(service);
         self.cx.cleanup(Undo::RemoveContainer { name: container.clone() });
-        self.docker.create(&self.spec(service, &container)).await?;
+        self.make(self.docker.create(&self.spec(service, &container))).await?;
         self.docker.start(&container).await?;
         tell(Condition::Started);
         match self.wait(service, &container).await {
@@ -188,12 +218,16 @@ impl Ground<'_> {
 /// Adds the last lines of a service.
 async fn with_log(fault: Fault, docker: &Docker, (name, container): (&str, &str), count: usize) -> Fault {
     match docker.last_lines(container, count).await {
-        Ok(lines) if lines.is_empty() => fault.lines([format!("service {name} printed nothing")]),
-        Ok(lines) => {
-            let lines =
-                lines.iter().map(|line| format!("{name} | {}", line.chars().take(LONGEST_LINE).collect::<String>()));
-            fault.lines([format!("the last lines of service {name}:")]).lines(lines)
-        }
+        Ok(lines) => with_lines(fault, name, &lines),
         Err(error) => fault.lines([format!("the log of service {name} could not be read: {error}")]),
     }
+}
+
+/// Nothing stands before a line: the mask knows what a line continues by its beginning.
+fn with_lines(fault: Fault, name: &str, lines: &[String]) -> Fault {
+    if lines.is_empty() {
+        return fault.lines([format!("service {name} printed nothing")]);
+    }
+    let lines = lines.iter().map(|line| cut(line, LONGEST_LINE));
+    fault.lines([format!("the last lines of service {name}:")]).lines(lines)
 }

@@ -21,6 +21,11 @@ const TEMPORARY: &str = "beanline-run";
 /// The repository under which our own program is imported.
 const OWN: &str = "beanline-own:";
 
+/// Whether an image's name is one that a single run needs, for as long as it runs.
+pub fn is_temporary(reference: &str) -> bool {
+    Temporary::parse(reference).is_some()
+}
+
 /// The name of an image while a run needs it. Whose it is and until when stands in the name, since containers inherit
 /// an image's labels: `beanline-run:<run>.<expires>.<job>`, or `beanline-run:<run>_<what>.<expires>.<job>` for another
 /// image than the one that is shipped.
@@ -38,7 +43,12 @@ pub struct Temporary {
 impl Temporary {
     /// The name for this run's image, made `now` (Unix seconds).
     pub fn of(plan: &Plan, now: i64) -> Self {
-        Self { run: plan.run_id.clone(), what: String::new(), expires: Some(expires(plan, now)), job: job_hash(plan) }
+        Self {
+            run: plan.run_id.clone(),
+            what: String::new(),
+            expires: Some(expires(plan, now)),
+            job: job_hash(plan.ci.job.as_deref()),
+        }
     }
 
     /// The same for another image of the run; `what` is a lower-case word.
@@ -77,8 +87,8 @@ impl fmt::Display for Temporary {
     }
 }
 
-fn job_hash(plan: &Plan) -> String {
-    plan.ci.job.as_ref().map_or_else(String::new, |job| Digest::of(job.as_bytes()).short().to_owned())
+fn job_hash(job: Option<&str>) -> String {
+    job.map_or_else(String::new, |job| Digest::of(job.as_bytes()).short().to_owned())
 }
 
 /// What was removed.
@@ -100,9 +110,13 @@ struct Swept {
 ///
 /// It never fails the run: what cannot be removed is a warning.
 pub async fn sweep(cx: &StageCx, docker: &Docker, plan: &Plan, now: i64) {
+    sweep_beside(cx, docker, &plan.run_id, plan.ci.job.as_deref(), now).await;
+}
+
+/// The same for a run of this id and CI job, of which nothing else may be known.
+pub async fn sweep_beside(cx: &StageCx, docker: &Docker, run: &str, job: Option<&str>, now: i64) {
     let mut swept = Swept::default();
-    let job_hash = job_hash(plan);
-    let broom = Broom { docker, run: &plan.run_id, job: plan.ci.job.as_deref(), job_hash: &job_hash, now };
+    let broom = Broom { docker, run, job, job_hash: &job_hash(job), now };
     match tokio::time::timeout(LIMIT, broom.sweep(&mut swept)).await {
         Ok(Ok(())) => {}
         Ok(Err(fault)) => cx.warn(format!("could not look for what earlier runs left on the docker engine: {fault}")),

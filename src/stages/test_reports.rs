@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::{BufReader, Read};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use globset::{GlobBuilder, GlobMatcher};
@@ -25,8 +26,11 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// Damaged reports that are named.
 const DAMAGED_NAMED: usize = 5;
 
-/// Symbolic links that lead to a report.
-const MOST_LINKS: usize = 3;
+/// No more reports are read: a test may write as many as it likes.
+const MOST_REPORTS: usize = 10_000;
+
+/// Symbolic links that are followed to a file of a container.
+pub(super) const MOST_LINKS: usize = 3;
 
 /// Reads the reports at some paths of a container, running or not, and tells of them as one fact; relative ones begin in
 /// `working_dir`, `context` lies in the repository. `None` when no report was there. What is missing or damaged costs a
@@ -43,15 +47,20 @@ pub async fn read(
     let all = async {
         for path in paths {
             // What was read stays if time runs out over the next.
-            reports = read_at(cx, docker, container, &absolute(working_dir, path), reports.clone()).await;
+            let more = read_at(cx, docker, container, &absolute(working_dir, path), &reports.read).await;
+            reports.merge(more);
+            if reports.is_cut_off {
+                cx.warn(format!("only the first {MOST_REPORTS} test reports were read"));
+                break;
+            }
         }
     };
     if tokio::time::timeout(LIMIT, all).await.is_err() {
         cx.warn(format!("the test reports could not all be read within {}", in_words(LIMIT)));
     }
-    reports.damaged.iter().take(DAMAGED_NAMED).for_each(|sentence| cx.warn(sentence.as_str()));
-    if reports.damaged.len() > DAMAGED_NAMED {
-        cx.warn(format!("and {} more test reports are damaged", reports.damaged.len() - DAMAGED_NAMED));
+    reports.damaged.iter().for_each(|sentence| cx.warn(sentence.as_str()));
+    if reports.more_damaged > 0 {
+        cx.warn(format!("and {} more test reports are damaged", reports.more_damaged));
     }
     if reports.read.is_empty() {
         return None;
@@ -70,7 +79,7 @@ pub async fn read(
 }
 
 /// A path of a container from its root on, without `.`, `..` and empty parts.
-fn absolute(working_dir: &str, path: &str) -> String {
+pub(super) fn absolute(working_dir: &str, path: &str) -> String {
     let whole = if path.starts_with('/') { path.to_owned() } else { format!("{working_dir}/{path}") };
     let parts = whole.split('/').fold(Vec::new(), |mut parts, part| {
         match part {
@@ -88,43 +97,66 @@ fn absolute(working_dir: &str, path: &str) -> String {
 struct Reports {
     tally: Tally,
     /// Paths of reports: two patterns may meet the same.
-    read: BTreeSet<String>,
-    /// A sentence for each that could not be read to its end.
+    read: Arc<BTreeSet<String>>,
+    /// A sentence for each of the first that could not be read to their end.
     damaged: Vec<String>,
+    /// How many others could not.
+    more_damaged: usize,
+    /// Whether there were more than are read.
+    is_cut_off: bool,
+}
+
+impl Reports {
+    fn is_damaged(&mut self, sentence: String) {
+        match self.damaged.len() < DAMAGED_NAMED {
+            true => self.damaged.push(sentence),
+            false => self.more_damaged += 1,
+        }
+    }
+
+    /// Adds what lies at another path.
+    fn merge(&mut self, more: Self) {
+        self.tally.merge(more.tally);
+        Arc::make_mut(&mut self.read).extend(Arc::unwrap_or_clone(more.read));
+        more.damaged.into_iter().for_each(|sentence| self.is_damaged(sentence));
+        self.more_damaged += more.more_damaged;
+        self.is_cut_off |= more.is_cut_off;
+    }
 }
 
 /// What lies at a path.
 enum Found {
     /// So many reports.
-    Reports(Reports, usize),
+    Reports(Box<Reports>, usize),
     /// A symbolic link, and where it leads.
     Link(String),
 }
 
-async fn read_at(cx: &StageCx, docker: &Docker, container: &str, path: &str, before: Reports) -> Reports {
+/// What lies at a path; what is `known` is not read again.
+async fn read_at(cx: &StageCx, docker: &Docker, container: &str, path: &str, known: &Arc<BTreeSet<String>>) -> Reports {
     let mut wanted = Wanted::at(path);
     for _ in 0..=MOST_LINKS {
-        let (next, known) = (wanted.clone(), before.clone());
-        match docker.read_tar(container, &wanted.root, move |tar| next.read(tar, known.clone())).await {
+        let (next, known) = (wanted.clone(), known.clone());
+        match docker.read_tar(container, &wanted.root, move |tar| next.read(tar, &known)).await {
             Ok(Some(Found::Reports(reports, found))) => {
-                if found == 0 {
+                if found == 0 && !reports.is_cut_off {
                     cx.warn(format!("there is no test report at {path} in the container"));
                 }
-                return reports;
+                return *reports;
             }
             Ok(Some(Found::Link(to))) => wanted = wanted.led_to(&to),
             Ok(None) => {
                 cx.warn(format!("there is no test report at {path} in the container"));
-                return before;
+                return Reports::default();
             }
             Err(fault) => {
                 cx.warn(format!("the test reports at {path} could not be read: {fault}"));
-                return before;
+                return Reports::default();
             }
         }
     }
     cx.warn(format!("the test reports at {path} could not be read: links lead in a circle"));
-    before
+    Reports::default()
 }
 
 /// Which files are reports.
@@ -158,19 +190,19 @@ impl Wanted {
         Self { root: absolute(directory, link), ..self }
     }
 
-    /// Reads the reports out of a tar file of `root`.
-    fn read(&self, tar: &mut dyn Read, mut reports: Reports) -> Found {
-        let mut found = 0;
+    /// Reads the reports out of a tar file of `root`, but those that are `known`.
+    fn read(&self, tar: &mut dyn Read, known: &BTreeSet<String>) -> Found {
+        let (mut reports, mut found) = (Reports::default(), 0);
         let mut tar = tar::Archive::new(tar.take(MOST_AT_A_PATH));
         let broke = |reports: &mut Reports, why: std::io::Error| {
             let sentence = format!("not everything at {} could be looked at for test reports: {why}", self.named);
-            reports.damaged.push(sentence);
+            reports.is_damaged(sentence);
         };
         let entries = match tar.entries() {
             Ok(entries) => entries,
             Err(error) => {
                 broke(&mut reports, error);
-                return Found::Reports(reports, found);
+                return Found::Reports(Box::new(reports), found);
             }
         };
         for entry in entries {
@@ -188,9 +220,14 @@ impl Wanted {
                 let link = entry.link_name_bytes().unwrap_or_default();
                 return Found::Link(String::from_utf8_lossy(&link).into_owned());
             }
-            if !kind.is_file() || !self.is_wanted(&path) || reports.read.contains(&path) {
-                found += usize::from(reports.read.contains(&path));
+            let is_read = known.contains(&path) || reports.read.contains(&path);
+            if !kind.is_file() || !self.is_wanted(&path) || is_read {
+                found += usize::from(is_read);
                 continue;
+            }
+            if known.len() + reports.read.len() >= MOST_REPORTS {
+                reports.is_cut_off = true;
+                break;
             }
             let is_long = entry.size() > LONGEST_REPORT;
             let read = junit::read(BufReader::new((&mut entry).take(LONGEST_REPORT)), &mut reports.tally);
@@ -200,13 +237,13 @@ impl Wanted {
                 Ok(()) => {}
                 Err(problem) => {
                     let why = if is_long { "it is larger than 64 MiB".to_owned() } else { problem.to_string() };
-                    reports.damaged.push(format!("the test report {path} could not be read to its end: {why}"));
+                    reports.is_damaged(format!("the test report {path} could not be read to its end: {why}"));
                 }
             }
             found += 1;
-            reports.read.insert(path);
+            Arc::make_mut(&mut reports.read).insert(path);
         }
-        Found::Reports(reports, found)
+        Found::Reports(Box::new(reports), found)
     }
 
     /// The path of an entry, whose name begins with the last part of `root`.

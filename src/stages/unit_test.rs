@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::build::{self, BuiltImage};
 use super::check::Checked;
-use super::{OUT_OF_MEMORY, argv, owner, run_tests_in, services, test_reports};
+use super::{OUT_OF_MEMORY, TimeLimit, argv, owner, run_tests_in, services, test_reports};
 use crate::docker::{ContainerSpec, Docker, ImageFacts, Labels};
 use crate::engine::StageCx;
 use crate::engine::event::{Fact, TestCounts};
@@ -91,10 +91,10 @@ pub async fn unit_test(
     docker.create(&spec).await?;
     let directory = &bed.facts.working_dir;
     if !tests.files.is_empty() {
-        let owner = owner::of_processes(docker, &name, &bed.facts).await?;
+        let owner = owner::of_processes(cx, docker, &name, &bed.facts).await?;
         docker.put_files(&name, directory, Path::new("."), &tests.files, owner).await?;
     }
-    let limit = ("test_timeout", tests.timeout);
+    let limit = TimeLimit::from_now("test_timeout", tests.timeout);
     let ran = run_tests_in(cx, docker, &name, &tests.command, limit, |fault| advised(fault, tests)).await;
     if ran.as_ref().is_err_and(Fault::is_time_out)
         && let Err(fault) = docker.stop(&name, LAST_CHANCE).await

@@ -31,10 +31,7 @@ pub(super) type Visit<'v, 'a, R> = dyn FnMut(&Path, Kind, &mut tar::Entry<'a, R>
 ///
 /// # Errors
 /// The archive is damaged, an entry could have another meaning than it seems to have, or `visit` failed.
-pub(super) fn each<'a, R: Read>(
-    entries: tar::Entries<'a, R>,
-    visit: &mut Visit<'_, 'a, R>,
-) -> io::Result<()> {
+pub(super) fn each<'a, R: Read>(entries: tar::Entries<'a, R>, visit: &mut Visit<'_, 'a, R>) -> io::Result<()> {
     let mut seen = Seen::default();
     for entry in entries {
         let mut entry = entry?;

@@ -37,8 +37,12 @@ const SECRETIVE: [&str; 4] = ["environment", "command", "entrypoint", "healthche
 struct Filled {
     map: Map<String, Value>,
     secrets: Vec<Secret>,
+    values: Values,
     wrongs: Vec<Wrong>,
 }
+
+/// Values of variables that may hold a secret, each with the key below which it was filled in. No message shows them.
+type Values = Vec<(String, Secret)>;
 
 /// `services`.
 pub(super) fn resolve(reading: &mut Reading<'_>) -> Vec<ServicePlan> {
@@ -56,7 +60,7 @@ pub(super) fn secret_values(text: Option<&str>, variables: &BTreeMap<String, Str
     for (name, value) in map {
         let Value::Object(map) = value else { continue };
         secrets.extend(filled(&name, map.clone(), variables).secrets);
-        secrets.extend(one(&name, map, variables).0.env.into_iter().map(|(_, value)| value));
+        secrets.extend(one(&name, map, variables, &mut Values::new()).0.env.into_iter().map(|(_, value)| value));
     }
     secrets.retain(Secret::is_masked);
     secrets
@@ -68,7 +72,7 @@ fn read(text: &str, variables: &BTreeMap<String, String>) -> (Vec<ServicePlan>, 
         Ok(read) => read,
         Err(wrong) => return (Vec::new(), vec![wrong]),
     };
-    let mut services = Vec::new();
+    let (mut services, mut values) = (Vec::new(), Values::new());
     for (name, value) in map {
         wrongs.extend(wrong_name(&name));
         let map = match value {
@@ -79,11 +83,11 @@ fn read(text: &str, variables: &BTreeMap<String, String>) -> (Vec<ServicePlan>, 
                 continue;
             }
         };
-        let (service, wrong) = one(&name, map, variables);
+        let (service, wrong) = one(&name, map, variables, &mut values);
         services.push(service);
         wrongs.extend(wrong);
     }
-    wrongs.extend(relations(&mut services));
+    wrongs.extend(relations(&mut services, &values));
     (services, wrongs)
 }
 
@@ -126,13 +130,18 @@ fn wrong_name(name: &str) -> Option<Wrong> {
     (name == APP).then(|| Wrong::new(format!("has a service with the name {}", shown(name)), instead))
 }
 
-/// One service, and what is wrong with it.
-fn one(name: &str, mut map: Map<String, Value>, variables: &BTreeMap<String, String>) -> (ServicePlan, Vec<Wrong>) {
+/// One service, and what is wrong with it. What variables brought into it comes to `values`.
+fn one(
+    name: &str,
+    mut map: Map<String, Value>,
+    variables: &BTreeMap<String, String>,
+    values: &mut Values,
+) -> (ServicePlan, Vec<Wrong>) {
     let mut wrongs = keys::of_service(name, &mut map);
     if !wrongs.is_empty() {
         return (ServicePlan { name: name.to_owned(), ..ServicePlan::default() }, wrongs);
     }
-    let Filled { map, secrets, wrongs: unfilled } = filled(name, map, variables);
+    let Filled { map, secrets, values: own, wrongs: unfilled } = filled(name, map, variables);
     wrongs.extend(unfilled);
     let mut known = Map::new();
     for (key, value) in map {
@@ -148,23 +157,25 @@ fn one(name: &str, mut map: Map<String, Value>, variables: &BTreeMap<String, Str
         }
     }
     let service = serde_json::from_value::<Service>(Value::Object(known)).unwrap_or_default();
-    let mut reader = Reader { name, variables, secrets: &secrets, wrongs: Vec::new() };
+    let mut reader = Reader { name, variables, secrets: &secrets, values: &own, wrongs: Vec::new() };
     let plan = reader.read(service);
     // What has the wrong form is missing now, which is no news.
     let more = reader.wrongs.into_iter().filter(|_| wrongs.is_empty()).collect::<Vec<_>>();
     wrongs.extend(more);
+    values.extend(own);
     (plan, wrongs)
 }
 
 /// Fills in the variables of a service. What cannot be filled in is left out.
 fn filled(name: &str, map: Map<String, Value>, variables: &BTreeMap<String, String>) -> Filled {
-    let mut filled = Filled { map: Map::new(), secrets: Vec::new(), wrongs: Vec::new() };
+    let mut filled = Filled { map: Map::new(), secrets: Vec::new(), values: Values::new(), wrongs: Vec::new() };
     for (key, value) in map {
         let mut secrets = Vec::new();
         match fill_in(value, variables, &mut secrets) {
             Ok(value) => drop(filled.map.insert(key.clone(), value)),
             Err(slip) => filled.wrongs.push(slipped(slip, &format!("{name}.{key}"))),
         }
+        filled.values.extend(secrets.iter().map(|secret| (key.clone(), secret.clone())));
         if SECRETIVE.contains(&key.as_str()) {
             filled.secrets.extend(secrets);
         }
@@ -211,14 +222,21 @@ fn slipped(slip: Slip, place: &str) -> Wrong {
     }
 }
 
+/// A text that stands below a key, as a message may show it: not at all when a variable brought a part of it.
+fn told(key: &str, text: &str, values: &[(String, Secret)]) -> String {
+    let top = key.split('.').next().unwrap_or(key);
+    let is_filled = values.iter().any(|(below, value)| below == top && text.contains(value.reveal()));
+    if is_filled { "`***`".to_owned() } else { shown(text) }
+}
+
 /// What services want from each other: who is meant to end is noted, what cannot be had is told.
-fn relations(services: &mut [ServicePlan]) -> Vec<Wrong> {
+fn relations(services: &mut [ServicePlan], values: &Values) -> Vec<Wrong> {
     let mut wrongs = Vec::new();
     for service in services.iter() {
         for (other, _) in service.depends_on.iter().filter(|(other, _)| !services.iter().any(|one| one.name == *other))
         {
             let place = shown(&format!("{}.depends_on", service.name));
-            let wrong = format!("has {place} with {}, which is no service here", shown(other));
+            let wrong = format!("has {place} with {}, which is no service here", told("depends_on", other, values));
             wrongs.push(Wrong::new(wrong, "write the name of another service"));
         }
     }

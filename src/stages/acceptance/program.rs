@@ -11,7 +11,7 @@ use crate::inputs::{Command, Place, Plan, TestsIn};
 use crate::probe::client::Standpoint;
 use crate::stages::build::build_other;
 use crate::stages::check::Checked;
-use crate::stages::{app_environment, argv, owner, run_tests_in, services};
+use crate::stages::{TimeLimit, app_environment, argv, owner, run_tests_in, services};
 
 /// Builds the image that the tests run in, where that is another one of the same context.
 ///
@@ -52,12 +52,11 @@ impl Bench<'_> {
         &self,
         cx: &StageCx,
         docker: &Docker,
-        command: &Command,
+        (command, limit): (&Command, TimeLimit),
         place: Place,
         standpoint: &Standpoint,
         (app_image, url): (&str, &str),
     ) -> Result<(), Fault> {
-        let tests = &self.plan.acceptance;
         let image = self.tests_in.unwrap_or(app_image);
         let name = self.name("test", place);
         let (entrypoint, arguments) = argv(command);
@@ -74,14 +73,8 @@ impl Bench<'_> {
             ..ContainerSpec::default()
         };
         cx.cleanup(Undo::RemoveContainer { name: name.clone() });
-        docker.create(&spec).await?;
-        if !tests.files.is_empty() {
-            let facts = docker.image(image).await?;
-            let facts = facts.ok_or_else(|| Fault::new(format!("the docker engine has no image {image} any more")))?;
-            let owner = owner::of_processes(docker, &name, &facts).await?;
-            docker.put_files(&name, &facts.working_dir, Path::new("."), &tests.files, owner).await?;
-        }
-        let limit = ("acceptance_timeout", tests.timeout);
+        let prepared = tokio::time::timeout_at(limit.until, self.prepare(cx, docker, &spec));
+        prepared.await.unwrap_or_else(|_| Err(limit.exceeded().cause("their container was not made by then")))?;
         run_tests_in(cx, docker, &name, command, limit, |fault| {
             let fault = match self.tests_in {
                 Some(image) => fault.cause(format!("they ran in {image}")),
@@ -90,5 +83,19 @@ impl Bench<'_> {
             fault.cause(format!("they asked {url} (BEANLINE_PLACE={})", place.word()))
         })
         .await
+    }
+
+    /// Makes the container, with the files that the tests need.
+    async fn prepare(&self, cx: &StageCx, docker: &Docker, spec: &ContainerSpec) -> Result<(), Fault> {
+        docker.create(spec).await?;
+        let files = &self.plan.acceptance.files;
+        if files.is_empty() {
+            return Ok(());
+        }
+        let image = &spec.image;
+        let facts = docker.image(image).await?;
+        let facts = facts.ok_or_else(|| Fault::new(format!("the docker engine has no image {image} any more")))?;
+        let owner = owner::of_processes(cx, docker, &spec.name, &facts).await?;
+        docker.put_files(&spec.name, &facts.working_dir, Path::new("."), files, owner).await
     }
 }

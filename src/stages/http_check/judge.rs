@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::fault::cut;
 use crate::inputs::HttpCheck;
 use crate::inputs::http_check::{Expectation, Subject, Test};
 use crate::probe::{HttpFinding, MOST_BODY};
@@ -163,14 +164,6 @@ fn escaped(text: &str) -> String {
         if c.is_control() && c != '\t' { out.extend(c.escape_default()) } else { out.push(c) }
     }
     out
-}
-
-/// The beginning of a long text. The dots behind it tell the mask that a secret may end there in its middle.
-fn cut(text: &str, longest: usize) -> String {
-    match text.char_indices().nth(longest) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text.to_owned(),
-    }
 }
 
 #[cfg(test)]

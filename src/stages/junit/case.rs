@@ -20,6 +20,12 @@ const LONGEST_LINE: usize = 200;
 /// Bytes of a name.
 const LONGEST_NAME: usize = 300;
 
+/// Bytes of a key; a test with a longer one is not known again.
+const LONGEST_KEY: usize = 2_000;
+
+/// What a test without a name is called.
+const UNNAMED: &str = "(unnamed)";
+
 /// Lines of a message, and bytes of it.
 const LINES_OF_MESSAGE: usize = 5;
 const LONGEST_MESSAGE: usize = 500;
@@ -77,6 +83,8 @@ pub(super) struct Failed {
 #[derive(Debug)]
 pub(super) struct Done {
     pub(super) name: String,
+    /// The same for every run of a test in one report; `None` when it cannot be told from others.
+    pub(super) key: Option<String>,
     pub(super) took: Option<Duration>,
     pub(super) verdict: Verdict,
 }
@@ -94,7 +102,7 @@ impl Case {
         let failure = attribute(tag, "failure");
         let has_failed = failure.is_some() || text("status").is_some_and(|word| word == "failed" || word == "fail");
         Self {
-            name: text("name").unwrap_or_else(|| "(unnamed)".into()),
+            name: text("name").unwrap_or_else(|| UNNAMED.into()),
             class: text("classname").unwrap_or_default(),
             file: text("file").or_else(|| text("filepath")),
             line: text("line").and_then(|line| line.trim().parse().ok()),
@@ -150,7 +158,17 @@ impl Case {
             (false, true) => Verdict::Skipped,
             (false, false) => Verdict::Passed { flaky: self.is_flaky },
         };
-        Done { name: self.full_name(suites), took: self.took, verdict }
+        Done { name: self.full_name(suites), key: self.key(suites), took: self.took, verdict }
+    }
+
+    /// Its suites, class, name and place, as they are written.
+    fn key(&self, suites: &[Suite]) -> Option<String> {
+        let place = self.line.map(|line| line.to_string()).unwrap_or_default();
+        let own = [self.file.as_deref().unwrap_or_default(), &place, &self.class, &self.name];
+        let parts = || suites.iter().map(|suite| suite.name.as_str()).chain(own);
+        let is_known = !self.name.is_empty() && self.name != UNNAMED;
+        let is_short = parts().map(|part| part.len() + 1).sum::<usize>() <= LONGEST_KEY;
+        (is_known && is_short).then(|| parts().collect::<Vec<_>>().join("\0"))
     }
 
     fn failed(&self, suites: &[Suite]) -> Failed {
@@ -168,7 +186,7 @@ impl Case {
         let (name, class) = (self.name.trim(), self.class.trim());
         let name = match class {
             // A suite that broke before its first test.
-            "" if name.is_empty() => suite.unwrap_or("(unnamed)").to_owned(),
+            "" if name.is_empty() => suite.unwrap_or(UNNAMED).to_owned(),
             "" => name.to_owned(),
             // node:test says only this; its suites have the names.
             "test" => {

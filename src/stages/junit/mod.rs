@@ -50,6 +50,7 @@ impl fmt::Display for Problem {
 /// # Errors
 /// The file is none, or is damaged; the tally has what was read by then.
 pub fn read(from: impl BufRead, tally: &mut Tally) -> Result<(), Problem> {
+    tally.begin();
     let mut reader = Reader::from_reader(Slim::new(from));
     let config = reader.config_mut();
     config.check_end_names = false;

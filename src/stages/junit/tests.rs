@@ -218,3 +218,32 @@ fn hostile_reports_are_bounded() {
     let test = &counts.failures[0];
     assert!(test.name.len() <= 300 && test.message.len() <= 500 && test.details.len() <= 6_300);
 }
+
+#[test]
+fn a_test_that_failed_and_passed_when_it_was_run_again_has_passed() {
+    let counts = fixture!("rerun");
+    assert_eq!(sums(&counts), [3, 2, 0, 1], "another suite's test of that name is another test");
+    let failed: Vec<_> = counts.failures.iter().map(|test| (told(test).1, told(test).2)).collect();
+    let discounts = ("cart_test.go:20: got 3, want 4", "cart_test.go:20".to_owned());
+    let removes = ("till_test.go:5: it is still there", "till_test.go:5".to_owned());
+    assert_eq!(failed.iter().map(|(said, at)| (said.trim(), at.clone())).collect::<Vec<_>>(), [discounts, removes]);
+}
+
+#[test]
+fn only_a_later_pass_of_the_same_test_in_the_same_report_takes_a_failure_back() {
+    let failed = |name: &str| format!("<testcase classname='c' name='{name}'><failure message='no'/></testcase>");
+    let passed = |name: &str| format!("<testcase classname='c' name='{name}'/>");
+    let suite = |cases: &str| format!("<testsuite name='s'>{cases}</testsuite>");
+    let before = suite(&(passed("a") + &failed("a")));
+    assert_eq!(sums(&counts(before.as_bytes())), [1, 1, 0, 0]);
+    let unnamed = suite(&(failed("") + &passed("")));
+    assert_eq!(sums(&counts(unnamed.as_bytes())), [1, 1, 0, 0]);
+    let mut tally = Tally::default();
+    read(suite(&failed("a")).as_bytes(), &mut tally).unwrap();
+    read(suite(&passed("a")).as_bytes(), &mut tally).unwrap();
+    assert_eq!(sums(&located(tally)), [1, 1, 0, 0]);
+    let names: Vec<String> = (0..1_500).map(|number| format!("t{number}")).collect();
+    let all: String = names.iter().map(|name| failed(name)).chain(names.iter().map(|name| passed(name))).collect();
+    let counts = counts(suite(&all).as_bytes());
+    assert_eq!((sums(&counts), counts.failures.len()), ([1_500, 500, 0, 1_000], 0), "what is remembered is bounded");
+}

@@ -136,7 +136,7 @@ impl Ground<'_> {
 
     /// Why a service without a health check does not count as ready.
     async fn refused(&self, service: &ServicePlan, ports: &Ports) -> Result<Option<String>, Fault> {
-        let prober = self.prober.get_or_try_init(|| self.start_prober()).await?;
+        let prober = self.prober.get_or_try_init(|| self.make(self.start_prober())).await?;
         let mut last = None;
         for port in &ports.numbers {
             let asked = prober.tcp(&format!("{}:{port}", service.name), CONNECT_LIMIT).await;

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::rc::Rc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use tokio::sync::{Mutex, watch};
 
@@ -12,7 +14,8 @@ use crate::engine::cancel::{Cancel, CancelReason};
 use crate::engine::event::{EventKind, Outcome, Stage};
 use crate::engine::{Engine, EventReceiver, Perform, events};
 use crate::inputs::resolve::{Surroundings, resolve};
-use crate::inputs::{CiFacts, RawInputs};
+use crate::inputs::{CiFacts, RawInputs, Secret};
+use crate::report::mask::Mask;
 use crate::stages::logins::Logins;
 
 const BUSYBOX: &str = "/bin/busybox";
@@ -206,7 +209,7 @@ async fn an_unhealthy_service_is_told_with_the_words_of_its_check_and_its_last_l
     let Some(bench) = Bench::new(services).await else { return };
     let fault = bench.fault().await;
     assert_eq!(fault.to_string(), "service db is unhealthy: its last health check: exit code 7: not today");
-    assert_eq!(fault.last_lines(), ["the last lines of service db:", "db | starting"]);
+    assert_eq!(fault.last_lines(), ["the last lines of service db:", "starting"]);
     bench.end().await;
 }
 
@@ -217,7 +220,7 @@ async fn a_service_that_ends_is_an_error_with_its_last_lines() {
     let Some(bench) = Bench::new(services).await else { return };
     let fault = bench.fault().await;
     assert_eq!(fault.to_string(), "service db ended before the tests began: exit code 3");
-    assert_eq!(fault.last_lines(), ["the last lines of service db:", "db | no password"]);
+    assert_eq!(fault.last_lines(), ["the last lines of service db:", "no password"]);
     bench.end().await;
     let seed = "seed: {image: IMAGE, command: ['exit 4']}\nweb: {image: IMAGE, depends_on: {seed: {condition: \
                 service_completed_successfully}}}";
@@ -260,7 +263,17 @@ async fn failing_tests_are_told_with_what_the_services_have_to_say() {
     assert_eq!(fault.to_string(), "the tests did not pass: service cache ended with 5 meanwhile");
     let lines = fault.last_lines();
     assert_eq!((lines[0].as_str(), lines.len()), ("service cache printed nothing", 22), "{lines:?}");
-    assert_eq!((lines[2].as_str(), lines[21].as_str()), ("db | line 80", "db | line 99"));
+    assert_eq!((lines[2].as_str(), lines[21].as_str()), ("line 80", "line 99"));
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn a_service_that_cannot_be_made_leaves_nothing_of_the_others() {
+    let good = (1..8).map(|number| format!("db{number}: {{image: IMAGE, command: ['exec sleep 600']}}\n"));
+    let services = format!("bad: {{image: IMAGE, working_dir: nowhere}}\n{}", good.collect::<String>());
+    let Some(bench) = Bench::new(&services).await else { return };
+    let fault = bench.fault().await;
+    assert!(fault.what().starts_with("could not create container beanline-unit-service-bad-"), "{fault}");
     bench.end().await;
 }
 
@@ -315,4 +328,23 @@ async fn an_image_that_is_not_there_is_pulled_or_named() {
     plan.services.pop();
     assert!(matches!(fetched(&plan).await, Outcome::Passed));
     bench.end().await;
+}
+
+/// What a report shows of the last lines of a service, without their heading.
+fn shown(secret: &str, lines: &[String]) -> Vec<String> {
+    let fault = with_lines(Fault::new("service db is unhealthy"), "db", lines);
+    let masked = Mask::new(&[Secret::new(secret)]).fault(&fault);
+    assert_eq!(masked.last_lines()[0], "the last lines of service db:");
+    masked.last_lines()[1..].to_vec()
+}
+
+#[test]
+fn a_secret_in_the_last_lines_is_hidden_where_it_is_wrapped_and_where_a_line_is_cut() {
+    let key: String = (0..180).map(|at: u32| char::from(b'a' + (at * at % 26) as u8)).collect();
+    let wrapped: Vec<String> =
+        STANDARD.encode(&key).as_bytes().chunks(76).map(|line| String::from_utf8_lossy(line).into_owned()).collect();
+    let around = [&["before".to_owned()][..], &wrapped, &["after".to_owned()]].concat();
+    assert_eq!(shown(&key, &around), ["before", "***", "***", "***", "***", "after"]);
+    let long = format!("{}obvious-fake-password", " ".repeat(LONGEST_LINE - 11));
+    assert_eq!(shown("obvious-fake-password", &[long])[0].trim(), "***…");
 }

@@ -23,10 +23,10 @@ fn tar_of(files: &[(&str, &str)]) -> Vec<u8> {
 fn found(path: &str, root: &str, files: &[(&str, &str)]) -> (Vec<String>, Vec<String>) {
     let wanted = Wanted::at(path);
     assert_eq!(wanted.root, root, "{path}");
-    match wanted.read(&mut tar_of(files).as_slice(), Reports::default()) {
+    match wanted.read(&mut tar_of(files).as_slice(), &BTreeSet::new()) {
         Found::Reports(reports, found) => {
             assert_eq!(found, reports.read.len());
-            (reports.read.into_iter().collect(), reports.damaged)
+            (reports.read.iter().cloned().collect(), reports.damaged)
         }
         Found::Link(to) => panic!("a link to {to}"),
     }
@@ -81,11 +81,12 @@ fn a_pattern_is_looked_for_below_its_plain_part() {
 #[test]
 fn a_report_that_two_paths_meet_counts_once() {
     let tar = tar_of(&[("reports/a.xml", BAD)]);
-    let Found::Reports(once, 1) = Wanted::at("/reports").read(&mut tar.as_slice(), Reports::default()) else {
+    let Found::Reports(mut once, 1) = Wanted::at("/reports").read(&mut tar.as_slice(), &BTreeSet::new()) else {
         panic!()
     };
-    let Found::Reports(twice, 1) = Wanted::at("/reports/*.xml").read(&mut tar.as_slice(), once) else { panic!() };
-    assert_eq!(twice.tally.located(|_| None).failed, 1);
+    let Found::Reports(twice, 1) = Wanted::at("/reports/*.xml").read(&mut tar.as_slice(), &once.read) else { panic!() };
+    once.merge(*twice);
+    assert_eq!(once.tally.located(|_| None).failed, 1);
 }
 
 #[test]
@@ -97,18 +98,34 @@ fn a_link_is_followed_and_its_reports_keep_their_name() {
     tar.append_link(&mut link, "reports", "../out/reports").unwrap();
     let tar = tar.into_inner().unwrap();
     let wanted = Wanted::at("/app/reports");
-    let Found::Link(to) = wanted.read(&mut tar.as_slice(), Reports::default()) else { panic!("no link") };
+    let Found::Link(to) = wanted.read(&mut tar.as_slice(), &BTreeSet::new()) else { panic!("no link") };
     let behind = wanted.led_to(&to);
     assert_eq!(behind.root, "/out/reports");
     let tar = tar_of(&[("reports/a.xml", GOOD)]);
-    let Found::Reports(reports, 1) = behind.read(&mut tar.as_slice(), Reports::default()) else { panic!("nothing") };
-    assert_eq!(reports.read.into_iter().collect::<Vec<_>>(), ["/app/reports/a.xml"]);
+    let Found::Reports(reports, 1) = behind.read(&mut tar.as_slice(), &BTreeSet::new()) else { panic!("nothing") };
+    assert_eq!(reports.read.iter().collect::<Vec<_>>(), ["/app/reports/a.xml"]);
 }
 
 #[test]
 fn a_tar_file_that_breaks_off_costs_a_warning() {
     let tar = tar_of(&[("reports/a.xml", GOOD), ("reports/b.xml", &" ".repeat(5000))]);
     let mut broken = io::Read::take(tar.as_slice(), 3000);
-    let Found::Reports(reports, 1) = Wanted::at("/reports").read(&mut broken, Reports::default()) else { panic!() };
+    let Found::Reports(reports, 1) = Wanted::at("/reports").read(&mut broken, &BTreeSet::new()) else { panic!() };
     assert!(reports.damaged[0].starts_with("not everything at /reports could be looked at"), "{:?}", reports.damaged);
+}
+
+#[test]
+fn of_very_many_reports_so_many_are_read_and_the_first_damaged_ones_are_named() {
+    let names: Vec<String> = (0..=MOST_REPORTS).map(|number| format!("reports/{number}.xml")).collect();
+    let files: Vec<_> = names.iter().map(|name| (name.as_str(), "<testsuite><testcase name='a'/>")).collect();
+    let tar = tar_of(&files);
+    let wanted = Wanted::at("/reports");
+    let Found::Reports(mut all, MOST_REPORTS) = wanted.read(&mut tar.as_slice(), &BTreeSet::new()) else { panic!() };
+    assert!(all.is_cut_off && all.read.len() == MOST_REPORTS);
+    assert_eq!((all.damaged.len(), all.more_damaged), (DAMAGED_NAMED, MOST_REPORTS - DAMAGED_NAMED));
+    let one = tar_of(&[("more/a.xml", BAD)]);
+    let Found::Reports(more, 0) = Wanted::at("/more").read(&mut one.as_slice(), &all.read) else { panic!() };
+    assert!(more.is_cut_off && more.tally.is_empty());
+    all.merge(*more);
+    assert_eq!(all.tally.located(|_| None).passed, MOST_REPORTS);
 }

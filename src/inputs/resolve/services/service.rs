@@ -7,7 +7,7 @@ use docker_compose_types::{
     Ports, PullPolicy as Pull, Service, Tmpfs,
 };
 
-use super::{APP, units};
+use super::{APP, told, units};
 use crate::inputs::problem::{Wrong, shown};
 use crate::inputs::{Condition, HealthCheck, PullPolicy, Secret, ServicePlan};
 
@@ -25,6 +25,8 @@ pub(super) struct Reader<'a> {
     pub variables: &'a BTreeMap<String, String>,
     /// Values that were filled in and must not be shown.
     pub secrets: &'a [Secret],
+    /// Values that were filled in below any key, which no message shows.
+    pub values: &'a [(String, Secret)],
     /// What is wrong.
     pub wrongs: Vec<Wrong>,
 }
@@ -100,7 +102,7 @@ impl Reader<'_> {
 
     fn port(&mut self, key: &str, text: &str) -> Vec<u16> {
         units::ports(text).unwrap_or_else(|| {
-            let what = format!(" with {}", shown(text));
+            let what = format!(" with {}", self.told(key, text));
             self.wrong(&what, key, "write a port of the container, such as 5432 or 5432/tcp");
             Vec::new()
         })
@@ -118,7 +120,8 @@ impl Reader<'_> {
         let bytes = units::bytes(text).filter(|bytes| *bytes >= least);
         if bytes.is_none() {
             let least = if least == LEAST_MEMORY { ", at least 6m" } else { "" };
-            self.wrong(&format!(" with {}", shown(text)), key, format!("write a size such as 256m or 1g{least}"));
+            let what = format!(" with {}", self.told(key, text));
+            self.wrong(&what, key, format!("write a size such as 256m or 1g{least}"));
         }
         bytes
     }
@@ -155,7 +158,7 @@ impl Reader<'_> {
                     Some(value) => Secret::new(value),
                     None => {
                         self.wrong(
-                            &bare(&key),
+                            &self.bare(&key),
                             "environment",
                             "write NAME: value, or set the variable (docker run -e NAME)",
                         );
@@ -202,8 +205,9 @@ impl Reader<'_> {
         // Docker takes nothing between 0, which stands for its default, and a millisecond.
         let time = units::duration(&text).filter(|time| time.is_zero() || time.as_millis() > 0);
         if time.is_none() {
-            let what = format!(" with {}", shown(&text));
-            self.wrong(&what, &format!("healthcheck.{key}"), "write a time such as 500ms, 2s or 1m30s");
+            let key = format!("healthcheck.{key}");
+            let what = format!(" with {}", self.told(&key, &text));
+            self.wrong(&what, &key, "write a time such as 500ms, 2s or 1m30s");
         }
         time
     }
@@ -230,7 +234,7 @@ impl Reader<'_> {
                 "service_completed_successfully" => Condition::Completed,
                 unknown => {
                     let instead = "write service_started, service_healthy or service_completed_successfully";
-                    self.wrong(&format!(" with the condition {}", shown(unknown)), &key, instead);
+                    self.wrong(&format!(" with the condition {}", self.told(&key, unknown)), &key, instead);
                     continue;
                 }
             };
@@ -252,7 +256,8 @@ impl Reader<'_> {
             match path.starts_with('/') {
                 true => mounts.push((path.to_owned(), options.to_owned())),
                 false => {
-                    self.wrong(&format!(" with {}", shown(path)), "tmpfs", "write an absolute path, such as /data")
+                    let what = format!(" with {}", self.told("tmpfs", &line));
+                    self.wrong(&what, "tmpfs", "write an absolute path, such as /data")
                 }
             }
         }
@@ -293,11 +298,16 @@ impl Reader<'_> {
         }
         name != APP
     }
-}
 
-/// A name without a value, if it looks like the name of a variable: it may be a secret in the wrong place.
-fn bare(key: &str) -> String {
-    let is_name = key.len() <= 40 && key.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
-    let name = if is_name { format!("`{key}`") } else { "a name".to_owned() };
-    format!(" with {name} without a value, and no variable of that name is set")
+    /// A value as a message may show it.
+    fn told(&self, key: &str, text: &str) -> String {
+        told(key, text, self.values)
+    }
+
+    /// A name without a value, if it looks like the name of a variable: it may be a secret in the wrong place.
+    fn bare(&self, key: &str) -> String {
+        let is_name = key.len() <= 40 && key.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
+        let name = if is_name { self.told("environment", key) } else { "a name".to_owned() };
+        format!(" with {name} without a value, and no variable of that name is set")
+    }
 }

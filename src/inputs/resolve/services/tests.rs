@@ -243,6 +243,32 @@ fn values_that_make_no_sense_are_refused_with_their_place() {
 }
 
 #[test]
+fn no_problem_shows_the_value_of_a_variable() {
+    for (given, told) in [
+        ("mem_limit: '${PGPASSWORD}'", "has `db.mem_limit` with `***`: write a size such as 256m or 1g, at least 6m"),
+        ("shm_size: 'x${PGPASSWORD}'", "has `db.shm_size` with `***`: write a size"),
+        ("ports: ['80:${PGPASSWORD}']", "has `db.ports` with `***`: write a port"),
+        ("ports: [{target: '${PGPASSWORD}'}]", "has `db.ports` with `***`: write a port"),
+        ("expose: ['$PGPASSWORD']", "has `db.expose` with `***`: write a port"),
+        ("tmpfs: '${COLON}'", "has `db.tmpfs` with `***`: write an absolute path"),
+        ("tmpfs: 'data:${COLON}'", "has `db.tmpfs` with `***`: write an absolute path"),
+        ("healthcheck: {interval: '${PGPASSWORD}'}", "has `db.healthcheck.interval` with `***`: write a time"),
+        ("environment: ['${UPPER}']", "has `db.environment` with `***` without a value"),
+        ("depends_on: ['${PGPASSWORD}']", "has `db.depends_on` with `***`, which is no service here"),
+        ("depends_on: {x: {condition: '${LONG}'}}", "has `db.depends_on.x` with the condition `***`: write"),
+    ] {
+        let mut variables = variables();
+        let more =
+            [("COLON", "obvious:fake".to_owned()), ("UPPER", "FAKE_1".into()), ("LONG", "obvious-fake ".repeat(9))];
+        variables.extend(more.map(|(name, value)| (name.to_owned(), value)));
+        let (_, wrongs) = read(&format!("db: {{image: postgres, {given}}}"), &variables);
+        let problem = wrongs.iter().map(|wrong| format!("{}: {}", wrong.wrong, wrong.instead)).next().unwrap();
+        assert!(problem.starts_with(told), "{given}: {problem}");
+    }
+    assert!(only_problem("mem_limit: 1m\n  user: '${PG}'").contains("with `1m`"), "what stands in the text is shown");
+}
+
+#[test]
 fn what_is_wrong_with_the_whole_is_told() {
     let cases = [
         ("docker-compose.yml", "is no mapping of services"),
