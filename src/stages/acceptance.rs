@@ -2,6 +2,8 @@
 
 mod program;
 mod ready;
+#[cfg(test)]
+mod tests;
 
 use super::build::BuiltImage;
 use super::{LAST_LINES, TimeLimit, http_check, port_of, services};
