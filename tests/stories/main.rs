@@ -26,6 +26,7 @@ mod parts;
 mod planted;
 mod platform;
 mod post;
+mod private_base;
 mod pushes;
 mod secrets;
 mod services;
