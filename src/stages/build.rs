@@ -20,7 +20,7 @@ use crate::engine::event::Fact;
 use crate::engine::undo::Undo;
 use crate::fault::Fault;
 use crate::image::Digest;
-use crate::inputs::{OtherImage, Plan};
+use crate::inputs::{Elsewhere, OtherImage, Plan, Recipe, TestsIn};
 use crate::registry::REVISION_LABEL;
 use cache::Cache;
 use source::Source;
@@ -75,20 +75,47 @@ fn request(plan: &Plan) -> BuildRequest {
 /// # Errors
 /// When a step needs a secret that is not given, or the build's own cache would be a part of what is built.
 pub fn check_recipe(cx: &StageCx, plan: &Plan) -> Result<(), Fault> {
-    let recipe = &plan.build.recipe;
-    plan.build.cache_archive.iter().try_for_each(|path| cache::check(recipe, path))?;
-    Source::of(recipe).check_secrets(cx, recipe)
+    let recipes = recipes(plan);
+    for recipe in &recipes {
+        plan.build.cache_archive.iter().try_for_each(|path| cache::check(recipe, path))?;
+    }
+    let mut unused: Option<Vec<String>> = None;
+    for recipe in &recipes {
+        let here = Source::of(recipe).check_secrets(cx, recipe)?;
+        // What one of them mounts is used.
+        unused = Some(match unused {
+            Some(before) => before.into_iter().filter(|id| here.contains(id)).collect(),
+            None => here,
+        });
+    }
+    for id in unused.unwrap_or_default() {
+        cx.note(format!("the secret {id} is in `build_secrets`, and no step that is built mounts it"));
+    }
+    Ok(())
+}
+
+/// What is built: the image that is shipped, and those that tests run in.
+fn recipes(plan: &Plan) -> Vec<Recipe> {
+    let shipped = &plan.build.recipe;
+    let unit = plan.unit_test.as_ref().and_then(|tests| tests.elsewhere.as_ref()).map(Elsewhere::image);
+    let acceptance = match (&plan.acceptance.runs_in, &plan.acceptance.command) {
+        (TestsIn::Other(other), Some(_)) => Some(other),
+        _ => None,
+    };
+    std::iter::once(shipped.clone())
+        .chain([unit, acceptance].into_iter().flatten().map(|o| o.recipe(shipped)))
+        .collect()
 }
 
 /// Has the daemon build, and lends it the logins that it asks for.
 async fn run(cx: &StageCx, checked: &Checked, request: &mut BuildRequest) -> Result<Digest, Fault> {
-    let docker = checked.docker()?;
-    request.hosts = Source::of(&request.recipe).hosts();
+    let (docker, source) = (checked.docker()?, Source::of(&request.recipe));
+    request.hosts = source.hosts();
     let build = async |keys| {
         request.keys = keys;
         docker.build(request, &|line| cx.line(line)).await
     };
-    checked.logins.lend(cx, build).await
+    checked.logins.lend(cx, build).await.map_err(|fault| source.located(cx, fault))
 }
 
 /// Builds the image.
@@ -108,8 +135,7 @@ pub async fn build(cx: &StageCx, plan: &Plan, checked: &Checked) -> Result<Built
         None => None,
     };
     cache.iter().for_each(|cache| cache.apply(&mut request));
-    let built = run(cx, checked, &mut request).await;
-    let id = built.map_err(|fault| Source::of(&request.recipe).located(cx, fault))?;
+    let id = run(cx, checked, &mut request).await?;
     let facts = docker.image(id.as_str()).await?.ok_or_else(|| {
         Fault::new(format!("the image {id} is gone right after it was built"))
             .hint("is something pruning images on this daemon?")

@@ -7,6 +7,7 @@ use super::support::{App, World, check_runs, conclusions};
 const ONE: &str = "6161616161616161616161616161616161616161";
 const TWO: &str = "6262626262626262626262626262626262626262";
 const THREE: &str = "6363636363636363636363636363636363636363";
+const FOUR: &str = "6464646464646464646464646464646464646464";
 const SECRET: &str = "obvious-fake-npm-token";
 
 /// Inputs of a run that ends with its tests.
@@ -51,6 +52,26 @@ fn a_step_that_fails_is_annotated_and_a_secret_is_where_it_belongs() {
     let mut inputs = tests_only();
     inputs.extend([("build_secrets", secrets.as_str()), seen, ("test_reports", "")]);
     world.ship(THREE, &inputs).expect(0).never_says(SECRET);
+    world.end();
+}
+
+#[test]
+fn the_image_for_the_tests_is_cared_for_as_well() {
+    let Some(world) = World::new() else { return };
+    app_with(&world, "");
+    let dockerfile = world.path("app/Dockerfile");
+    let text = fs::read_to_string(&dockerfile).unwrap().replace("FROM scratch", "FROM scratch AS app");
+    let tests =
+        "FROM app AS tests\nRUN --mount=type=secret,id=later,required=true true\nRUN echo not yet >&2; exit 5\n";
+    fs::write(&dockerfile, text.clone() + tests).unwrap();
+    let line = text.lines().count() + 2;
+    let mut inputs = tests_only();
+    inputs.extend([("build_target", "app"), ("test_target", "tests"), ("acceptance_http", "GET /ping 200")]);
+    let missing = world.ship(FOUR, &inputs).expect(3);
+    missing.says("needs the secret later").says(&format!("app/Dockerfile:{line}")).says("nothing was changed");
+    inputs.push(("build_secrets", "later=obvious-fake-secret"));
+    let failed = world.ship(FOUR, &inputs).expect(10).never_says("no step that is built mounts it");
+    failed.says("ended with exit code 5").says("not yet").says(&format!("app/Dockerfile:{}", line + 1));
     world.end();
 }
 

@@ -30,20 +30,19 @@ impl Source {
         Self { file: Dockerfile::at(&path), path: in_repository(&path) }
     }
 
-    /// Compares the secrets that the build of a recipe mounts with those that it is given.
+    /// Compares the secrets that the build of a recipe mounts with those that it is given; those that it leaves unused.
     ///
     /// # Errors
     /// When a step requires one that is not given.
-    pub fn check_secrets(&self, cx: &StageCx, recipe: &Recipe) -> Result<(), Fault> {
+    pub fn check_secrets(&self, cx: &StageCx, recipe: &Recipe) -> Result<Vec<String>, Fault> {
         let given: Vec<&str> = recipe.secrets.iter().map(|(id, _)| id.as_str()).collect();
         let found = compare(&self.file, recipe.target.as_deref(), &given);
         for (line, warning) in found.warnings.iter().take(MOST_WARNINGS) {
             cx.warn(format!("{}:{line}: {warning}", self.path));
         }
-        for id in found.unused {
-            cx.note(format!("the secret {id} is in `build_secrets`, and no step that is built mounts it"));
-        }
-        let Some((line, id)) = found.missing.first() else { return Ok(()) };
+        let Some((line, id)) = found.missing.first() else {
+            return Ok(found.unused.into_iter().map(|id| id.to_string()).collect());
+        };
         let what = format!("the build needs the secret {id}, which is not given");
         for (line, id) in &found.missing {
             let title = format!("the secret {id} is not given");
