@@ -19,7 +19,6 @@ use super::tarball::{TarBuilder, append_exactly, header, tar_stream};
 use crate::fault::Fault;
 use crate::image::Digest;
 use entries::{Kind, each, is_list, plain};
-pub use part::part_of;
 use part::{Part, remove_left};
 
 /// The list of images in an archive (moby, `image/tarexport`).

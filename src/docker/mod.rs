@@ -37,7 +37,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use archive::{Archive, part_of};
+pub use archive::Archive;
 pub use build::BuildRequest;
 pub use container::ContainerSpec;
 pub use context::leaves_out;

@@ -12,7 +12,7 @@ use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
 pub(super) struct Part(PathBuf);
 
 /// Where the file is until it is whole.
-pub fn part_of(path: &Path) -> PathBuf {
+fn part_of(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".part");
     name.into()
