@@ -101,12 +101,20 @@ pub async fn publish(
         keep_released(registry, reference, &released, &tested).await?;
     }
     extra_tags::check(registry, reference, &plan.image.extra_tags, &tested.id).await?;
+    // On the local cloud a node may have pulled it under this very name, after an earlier run of this commit: not where the
+    // version has a tag of its own. A run that was killed in its push left the name too, which goes, also when there is
+    // nothing to push any more.
+    let may_be_a_nodes = plan.cloud == CloudKind::Local && registry.home().ecr.is_none();
+    let is_a_nodes = may_be_a_nodes && docker.image(&reference.to_string()).await?.is_some();
+    if !is_a_nodes {
+        cx.cleanup(Undo::RemoveImage { reference: reference.to_string() });
+    }
     let pushed = match already(registry, reference, &tested.id).await? {
         Some(held) => {
             cx.note(format!("{reference} is this very image in the registry already: nothing has to be sent"));
             held
         }
-        None => push(cx, plan, docker, registry, reference, &tested.id).await?,
+        None => push(cx, docker, registry, reference, &tested.id).await?,
     };
     still_holds(registry, reference, &pushed).await?;
     let config = registry.config_digest(&pushed).await?;
@@ -147,22 +155,14 @@ async fn already(registry: &Registry, reference: &TaggedRef, id: &Digest) -> Res
     Ok(None)
 }
 
-/// Has the daemon push, under a name that goes when the stage ends.
+/// Has the daemon push, under a name that goes when the stage ends: the caller has registered that.
 async fn push(
     cx: &StageCx,
-    plan: &Plan,
     docker: &Docker,
     registry: &Registry,
     reference: &TaggedRef,
     id: &Digest,
 ) -> Result<Digest, Fault> {
-    // On the local cloud a node may have pulled it under this very name, after an earlier run of this commit: not where the
-    // version has a tag of its own. A run that was killed in its push left the name too, which goes.
-    let may_be_a_nodes = plan.cloud == CloudKind::Local && registry.home().ecr.is_none();
-    let is_a_nodes = may_be_a_nodes && docker.image(&reference.to_string()).await?.is_some();
-    if !is_a_nodes {
-        cx.cleanup(Undo::RemoveImage { reference: reference.to_string() });
-    }
     docker.tag(id.as_str(), reference).await?;
     let fault = match docker.push(reference, registry.login(), &|line| cx.line(line)).await {
         Ok(pushed) => return Ok(pushed),
