@@ -103,7 +103,7 @@ fn tests_and_application_meet_a_real_database_and_a_real_cache() {
     // A database that refuses says so in its own words, below those of the test.
     let nonsense = [("test_command", "psql -h db -U postgres -c 'select nonsense'"), ("acceptance_on", "none")];
     let told = run(&world, &images, &nonsense).expect(11).says("the last lines of service db:");
-    told.says("db | ").says("STATEMENT:  select nonsense").says("the last lines of service cache:");
+    told.says("STATEMENT:  select nonsense").says("the last lines of service cache:");
     drop(images);
     world.end();
 }
